@@ -1,0 +1,11 @@
+"""What the artist sees: one file a stage, each node a schema plus a few lines that call portrait/."""
+
+from .api import ComfyExtension, io
+
+
+class PortraitStudioExtension(ComfyExtension):
+    """Lists the pack's nodes for ComfyUI."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """Return every node class; the imports stay here so that the command line never loads ComfyUI."""
+        return []

@@ -1,0 +1,1 @@
+"""The domain, free of ComfyUI: photos, faces, identity, poses, tones and subjects."""

@@ -1,0 +1,11 @@
+"""What the studio says when it cannot go on."""
+
+
+class PortraitError(Exception):
+    """A failure that a person can act on.
+
+    The message is one sentence that says what is wrong, where, and what to do. Nodes let it rise (ComfyUI shows it on
+    the node), the command line prints it alone and exits with `exit_code`.
+    """
+
+    exit_code = 1

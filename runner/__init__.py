@@ -1,0 +1,1 @@
+"""Headless use of the studio: graphs, hosts, jobs and the command line."""
