@@ -44,9 +44,8 @@ def run(command: Sequence[str | Path], way_out: str) -> None:
     except OSError as error:
         raise SetupError(f"{command[0]} could not be started ({error}); {way_out}") from error
     if code:
-        raise SetupError(
-XX
-        )
+        shown = " ".join([Path(command[0]).name, *map(str, command[1:3])])
+        raise SetupError(f"'{shown} ...' ended with {code}; {way_out}")
 
 
 def digest(*files: Path) -> str:
@@ -79,9 +78,10 @@ def check_machine() -> None:
     """Refuse a Python or a disk on which the later steps would fail half-way."""
     low, high = PYTHONS
     if not low <= sys.version_info[:2] <= high:
+        here = ".".join(map(str, sys.version_info[:2]))
         raise SetupError(
-            f"this is Python {sys.version_info[0]}.{sys.version_info[1]}, and the locked packages are for "
-            f"{low[0]}.{low[1]} to {high[0]}.{high[1]}; run install.py with one of those, e.g. python3.12 install.py demo"
+            f"this is Python {here}, and the locked packages are for {low[0]}.{low[1]} to {high[0]}.{high[1]}; "
+            "run install.py with one of those, e.g. python3.12 install.py demo"
         )
     STUDIO.mkdir(exist_ok=True)
     free = shutil.disk_usage(STUDIO).free / 1e9
@@ -99,9 +99,7 @@ def get_uv() -> Path:
     if uv.exists() and done("uv", state):
         return uv
     if importlib.util.find_spec("ensurepip") is None:
-        raise SetupError(
-            "this Python has no venv; install it (on Debian: apt install python3-venv)"
-        )
+        raise SetupError("this Python has no venv; install it (on Debian: apt install python3-venv)")
     run([sys.executable, "-m", "venv", "--clear", home], "look whether .studio/ can be written")
     pip = [python_of(home), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
     run([*pip, "-r", pinned], "look at the network and at pip's index settings, then run again")
