@@ -1,0 +1,1 @@
+"""Synthetic people: bodies, poses, and everything that makes a picture of them."""
