@@ -13,11 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..portrait.errors import PortraitError
-
-
-class HostError(PortraitError):
-    """The host could not be started or does not answer."""
+from .errors import HostError
 
 
 @dataclass

@@ -20,7 +20,21 @@ def comfyui() -> Path:
 
 
 @pytest.fixture(scope="session")
-def host(comfyui: Path, tmp_path_factory: pytest.TempPathFactory):
+def start_host(comfyui: Path, tmp_path_factory: pytest.TempPathFactory):
+    """Start a host of one's own, `start_host(*arguments)`: for tests that kill or wedge it; the caller stops it."""
+
+    def start(*arguments: str, **settings) -> hosts.LocalHost:
+        work = tmp_path_factory.mktemp("host")
+        nodes = work / "nodes.yaml"  # YAML reads JSON strings as they are
+        nodes.write_text(f'tests:\n  custom_nodes: "{(ROOT / "tests" / "host_nodes").as_posix()}"\n', "utf-8")
+        given = ["--cpu", "--extra-model-paths-config", str(nodes), *arguments]
+        return hosts.start(comfyui, Path(sys.executable), work, arguments=given, **settings)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def host(start_host):
     """One ComfyUI for the whole run; tests that kill or wedge a server start their own."""
-    with hosts.start(comfyui, Path(sys.executable), tmp_path_factory.mktemp("host"), arguments=["--cpu"]) as running:
+    with start_host() as running:
         yield running
