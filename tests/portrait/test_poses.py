@@ -123,7 +123,8 @@ def test_points_far_outside_the_canvas_never_break_the_drawing(places):
 def test_flat_and_nested_points_read_alike():
     body = [[10.0 * i + 5, 7.0 * i + 3, 0.8] for i in range(18)]
     nested = poses.parse({"people": [{"pose_keypoints_2d": body}], "canvas_width": 300, "canvas_height": 200})
-    level = poses.parse({"people": [{"pose_keypoints_2d": np.ravel(body).tolist()}], "canvas_width": 300, "canvas_height": 200})
+    flat_body = np.ravel(body).tolist()
+    level = poses.parse({"people": [{"pose_keypoints_2d": flat_body}], "canvas_width": 300, "canvas_height": 200})
     assert np.array_equal(nested.keypoints, level.keypoints)
     assert nested.keypoints[0, 3].tolist() == [35.0, 24.0, 1.0]
 
