@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import atexit
+import contextlib
+import ctypes
 import os
+import signal
 import socket
 import subprocess
+import sys
+import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import HostError
+from .errors import AddressError, HostError
+from .transport import Address, Transport
+
+_PR_SET_PDEATHSIG = 1  # prctl(2), linux/prctl.h
 
 
 @dataclass
@@ -36,14 +42,14 @@ class LocalHost:
         return self.work / "output"
 
     def stop(self, patience: float = 10.0) -> None:
-        """Ask the server to end, and end it by force after `patience` seconds."""
+        """Ask the server and all it started to end, and end them by force after `patience` seconds."""
+        atexit.unregister(self.stop)
         if self.process.poll() is None:
-            self.process.terminate()
-            try:
+            _signal(self.process, force=False)
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(patience)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        _signal(self.process, force=True)
+        self.process.wait()
 
     def __enter__(self) -> LocalHost:
         return self
@@ -69,10 +75,19 @@ def start(
 ) -> LocalHost:
     """Start ComfyUI on 127.0.0.1 and return once it answers.
 
-    `comfyui` is the folder of main.py; `work` receives input, output, temp, user and the log; `timeout` is in seconds.
+    `comfyui` is the folder of main.py; `work` receives input, output, temp, user and the log; `port` 0 takes a free
+    one; `timeout` is in seconds. The server ends with this process, however it ends (on macOS and Windows: unless it is
+    killed by force).
 
-    Raises HostError with the last lines of the log when the server ends or does not answer in time.
+    Raises HostError when the port is taken, and with the last lines of the log when the server ends or does not answer
+    in time.
     """
+    if not (comfyui / "main.py").is_file():
+        raise HostError(f"There is no ComfyUI in {comfyui.name!r}: main.py is missing; give the folder that holds it")
+    if any(argument.split("=")[0] in ("--listen", "--port") for argument in arguments):
+        raise HostError("A local host listens on 127.0.0.1 alone: --listen and --port cannot be given as arguments")
+    if port and not _free(port):
+        raise HostError(f"Port {port} of this machine is taken: choose another, or 0 for any free one")
     port = port or free_port()
     for name in ("input", "output", "temp", "user"):
         (work / name).mkdir(parents=True, exist_ok=True)
@@ -81,13 +96,24 @@ def start(
         *(str(python), "-u", "main.py", "--listen", "127.0.0.1", "--port", str(port)),
         *("--input-directory", str(work / "input"), "--output-directory", str(work / "output")),
         *("--temp-directory", str(work / "temp"), "--user-directory", str(work / "user")),
-        *("--database-url", "sqlite:///:memory:"),
+        *("--database-url", "sqlite:///:memory:", "--disable-auto-launch"),
         *arguments,
     ]
     with log.open("wb") as sink:
-        environment = os.environ | {"PYTHONUTF8": "1"}
-        process = subprocess.Popen(command, cwd=comfyui, stdout=sink, stderr=subprocess.STDOUT, env=environment)
+        process = subprocess.Popen(
+            command,
+            cwd=comfyui,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONUTF8": "1"},
+            start_new_session=os.name
+            == "posix",  # Ctrl-C in the terminal is ours to handle, and reaches the server once
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one system call, bound before the fork
+        )
     host = LocalHost(f"http://127.0.0.1:{port}", process, work, log)
+    atexit.register(host.stop)
     try:
         _wait(host, timeout)
     except BaseException:
@@ -98,18 +124,60 @@ def start(
 
 def _wait(host: LocalHost, timeout: float) -> None:
     end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        if host.process.poll() is not None:
-            raise HostError(f"ComfyUI ended while starting (exit code {host.process.returncode}): {tail(host.log)}")
-        try:
-            with urllib.request.urlopen(f"{host.url}/system_stats", timeout=5) as answer:
-                json.load(answer)
-            return
-        except (urllib.error.URLError, OSError, ValueError):
-            time.sleep(0.25)
-    raise HostError(f"ComfyUI did not answer at {host.url} within {timeout:.0f} s: {tail(host.log)}")
+    transport = Transport(Address.parse(host.url), timeout=5.0)
+    try:
+        while time.monotonic() < end:
+            if host.process.poll() is not None:
+                raise HostError(
+                    f"ComfyUI ended while starting (exit code {host.process.returncode}); "
+                    f"its log ends: {tail(host.log)}"
+                )
+            with contextlib.suppress(AddressError, HostError, ValueError):
+                if "comfyui_version" in transport.get("/system_stats").json()["system"]:
+                    return
+            time.sleep(0.1)
+    finally:
+        transport.close()
+    raise HostError(f"ComfyUI did not answer at {host.url} within {timeout:g} s; its log ends: {tail(host.log)}")
 
 
 def tail(log: Path, lines: int = 8) -> str:
     """Return the last `lines` lines of a log as one string."""
-    return " | ".join(log.read_text("utf-8", "replace").splitlines()[-lines:])
+    return " | ".join(line for line in log.read_text("utf-8", "replace").splitlines()[-lines:] if line.strip())
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        if os.name == "posix":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _signal(process: subprocess.Popen, force: bool) -> None:
+    """End a server's process group; on Windows, the server."""
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL if force else signal.SIGTERM)
+    elif process.poll() is None:
+        process.kill() if force else process.send_signal(signal.CTRL_BREAK_EVENT)
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """Return what asks Linux to kill the child when its parent dies.
+
+    The kernel takes the parent to be the thread that forks, so only the main thread's children ask for it.
+    """
+    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask

@@ -1,0 +1,208 @@
+"""The command line: `portrait-studio`. What a person reads goes to stderr, what a program reads to stdout."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..portrait.errors import PortraitError
+from . import events, output, source
+from .client import Client, HostInfo
+from .display import Display
+from .errors import AddressError, exit_code
+from .job import job_id, run, upload_photos
+
+app = typer.Typer(
+    help="Portraits from graphs, without a browser.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+graphs = typer.Typer(help="Look into a graph and convert it.", no_args_is_help=True)
+app.add_typer(graphs, name="graph")
+out, err = Console(), Console(stderr=True)
+
+DEFAULT_HOST = "http://127.0.0.1:8188"
+Graph = Annotated[
+    Path, typer.Argument(help="A graph: UI format (JSON, or an image that ComfyUI saved), or API format.")
+]
+Host = Annotated[str, typer.Option("--host", envvar="PORTRAIT_STUDIO_HOST", help="The address of a ComfyUI.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the graph; give it repeatedly.")
+]
+
+
+def main() -> None:
+    """Run the command line and exit with a code of runner/exit_codes.json."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(exit_code("terminated")))
+    app(prog_name="portrait-studio")
+
+
+@app.command("run")
+def run_command(
+    graph: Graph,
+    settings: Settings = None,
+    photos: Annotated[list[Path] | None, typer.Option("--photo", help="A photo; give it repeatedly.")] = None,
+    folder: Annotated[Path, typer.Option("--out", help="Where images and records go.")] = Path("studio-output"),
+    host: Host = DEFAULT_HOST,
+    as_json: Json = False,
+    timeout: Annotated[float, typer.Option(help="Seconds the job may take in all; 0: no limit.", min=0)] = 0.0,
+    patience: Annotated[float, typer.Option(help="Seconds the host may be away in mid-job.", min=0)] = 60.0,
+    stall: Annotated[float, typer.Option(help="Seconds a node may be silent; 0: no limit.", min=0)] = 1800.0,
+    name: Annotated[
+        str, typer.Option("--id", help="A name for this piece of work: the same name finds the job again on the host.")
+    ] = "",
+    previews: Annotated[bool, typer.Option("--previews", help="Also fetch the images that nodes only show.")] = False,
+) -> None:
+    """Run a graph on a host and fetch its images, each with a record beside it."""
+    with _reporting(as_json), Client(host, patience=patience, stall=stall) as client:
+        values = source.parse_settings(settings or [])
+        output.prepare(folder)
+        about = client.about()
+        with _progress(as_json) as listener:
+            job = source.job(
+                client,
+                graph,
+                values,
+                lambda: upload_photos(client, photos or [], listener),
+                prompt_id=job_id(name) if name else "",
+            )
+            try:
+                run(job, client, folder, listener=listener, timeout=timeout, previews=previews, host=about)
+            except KeyboardInterrupt:
+                _tell(as_json, "interrupted", "Interrupted: the job was cancelled on the host.", job.prompt_id)
+                raise
+
+
+@app.command()
+def check(graph: Graph, settings: Settings = None, host: Host = DEFAULT_HOST, as_json: Json = False) -> None:
+    """Tell what would keep a graph from running on a host, without queueing anything."""
+    with _reporting(as_json), Client(host) as client:
+        client.about()
+        findings = source.check(client, graph, source.parse_settings(settings or []))
+        for finding in findings:
+            if as_json:
+                out.file.write(json.dumps(finding, ensure_ascii=False) + "\n")
+            else:
+                err.print(f"[red]✗[/] {escape(finding['message'])}", highlight=False, soft_wrap=True)
+        if findings:
+            raise typer.Exit(exit_code("graph"))
+        if not as_json:
+            err.print("[green]✓[/] The graph can run on this host.")
+
+
+@graphs.command("to-api")
+def to_api(
+    graph: Graph,
+    target: Annotated[Path | None, typer.Option("--out", help="The file to write; stdout when left out.")] = None,
+    host: Host = DEFAULT_HOST,
+) -> None:
+    """Convert a UI graph to API format, as the host's own nodes declare themselves."""
+    with _reporting(False), Client(host) as client:
+        text = json.dumps(source.to_api(client, graph), ensure_ascii=False, indent=2) + "\n"
+        if target is None:
+            sys.stdout.write(text)
+        else:
+            source.write(target, text)
+
+
+@graphs.command()
+def parameters(graph: Graph, as_json: Json = False) -> None:
+    """List what can be set on a graph."""
+    with _reporting(as_json):
+        found = source.parameters(graph)
+        if as_json:
+            for row in found:
+                sys.stdout.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+            return
+        table = Table("parameter", "type", "default", "range", "what it does")
+        for row in found:
+            table.add_row(*(escape(str(row[key])) for key in ("name", "type", "default", "range", "help")))
+        out.print(table)
+
+
+@app.command()
+def hosts(
+    urls: Annotated[list[str] | None, typer.Argument(help="Addresses; the usual local one when left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what is at an address: a ComfyUI and what it has, something else, or nothing."""
+    with _reporting(as_json):
+        table = Table("address", "ComfyUI", "device", "memory free", "queue", "this pack")
+        failures: list[AddressError] = []
+        for url in urls or [DEFAULT_HOST]:
+            try:
+                with Client(url, timeout=10.0) as client:
+                    info = client.about()
+                table.add_row(*_host_row(info))
+                found = vars(info)
+            except AddressError as error:
+                failures.append(error)
+                found = {"url": url, "error": type(error).__name__, "message": str(error)}
+            if as_json:
+                sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+        if not as_json:
+            if table.row_count:
+                out.print(table)
+            for failure in failures:
+                err.print(f"[red]{escape(str(failure))}[/]", highlight=False, soft_wrap=True)
+        if failures:
+            raise typer.Exit(failures[0].exit_code)
+
+
+def _host_row(info: HostInfo) -> list[str]:
+    memory = f"{info.vram_free / 2**30:.1f} of {info.vram_total / 2**30:.1f} GiB"
+    queue = f"{info.running} running, {info.pending} waiting"
+    return [escape(info.url), info.version, escape(info.device), memory, queue, "yes" if info.pack else "no"]
+
+
+@contextmanager
+def _progress(as_json: bool) -> Iterator[Callable[[events.Event], None]]:
+    if as_json:
+        yield _print_event
+    else:
+        with Display(err) as display:
+            yield display
+
+
+def _print_event(event: events.Event) -> None:
+    sys.stdout.write(event.to_json() + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _reporting(as_json: bool) -> Iterator[None]:
+    """Turn an error into its one sentence and its exit code."""
+    try:
+        yield
+    except PortraitError as error:
+        # Graph errors come from the graph package, which knows nothing of exit codes.
+        code = error.exit_code if error.exit_code != 1 else exit_code(source.failure_name(error))
+        if as_json:
+            _print_event(events.Failed(error=type(error).__name__, message=str(error), exit_code=code))
+        err.print(f"[red]{escape(str(error))}[/]", highlight=False, soft_wrap=True)
+        raise typer.Exit(code) from error
+
+
+def _tell(as_json: bool, kind: str, message: str, prompt_id: str) -> None:
+    if as_json:
+        _print_event(
+            events.Failed(prompt_id=prompt_id, error="KeyboardInterrupt", message=message, exit_code=exit_code(kind))
+        )
+    err.print(f"[yellow]{escape(message)}[/]", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

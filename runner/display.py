@@ -1,0 +1,71 @@
+"""A job's events on a terminal: which node runs, how far it is, how many jobs wait before it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from . import events
+
+
+class Display:
+    """Shows events as they come; a context manager. Call it with each event."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self.whole = self.progress.add_task("sending", total=None)
+        self.step = None
+
+    def __enter__(self) -> Display:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, event: events.Event) -> None:
+        """Show one event."""
+        progress = self.progress
+        if isinstance(event, events.PhotoUploaded):
+            self._say(f"photo [bold]{escape(event.photo)}[/] is on the host")
+        elif isinstance(event, events.Accepted) and event.found:
+            self._say("the host has this job already; following it")
+        elif isinstance(event, events.Queued):
+            ahead = f"{event.position} job{'s' if event.position != 1 else ''} ahead"
+            progress.update(self.whole, description=f"waiting, {ahead}" if event.position else "next in the queue")
+        elif isinstance(event, events.Started):
+            progress.update(self.whole, description="nodes", total=event.nodes, completed=event.cached)
+        elif isinstance(event, events.NodeStarted):
+            self.step = progress.add_task(f"[bold]{escape(event.title)}[/]", total=None)
+        elif isinstance(event, events.NodeProgress) and self.step is not None:
+            progress.update(self.step, completed=event.value, total=event.max)
+        elif isinstance(event, events.NodeFinished):
+            if self.step is not None:
+                progress.remove_task(self.step)
+                self.step = None
+            progress.advance(self.whole)
+            self._say(f"[green]✓[/] {escape(event.title)} [dim]{event.seconds:.2f} s[/]")
+        elif isinstance(event, events.HostAway):
+            self._say(f"[yellow]{escape(event.reason)}; trying again[/]")
+        elif isinstance(event, events.HostBack):
+            self._say("[yellow]the host is back[/]")
+        elif isinstance(event, events.Warned):
+            self._say(f"[yellow]! {escape(event.message)}[/]")
+        elif isinstance(event, events.ImageSaved):
+            note = " [dim](reused: an earlier job had made it)[/]" if event.reused else ""
+            self._say(f"[green]saved[/] [bold]{escape(event.file)}[/]{note}")
+        elif isinstance(event, events.Finished):
+            self._say(f"[green]done[/] in {event.seconds:.1f} s, {len(event.images)} image(s)")
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)

@@ -1,0 +1,140 @@
+"""From a graph file and what was set on the command line to a job: the seam between graphs and the runner."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .client import Client
+from .errors import PromptError
+from .job import Job
+from .prompt import name_of, prepare
+
+PHOTO_INPUTS = {"PortraitLoadPhotos": "files", "LoadImage": "image"}
+
+
+@dataclass(frozen=True)
+class ApiGraph:
+    """A graph in API format, as the canvas exports it: no parameters, no stages, only nodes."""
+
+    name: str
+    prompt: dict[str, Any] = field(repr=False)
+
+
+def read_api(path: Path) -> ApiGraph | None:
+    """Return the API graph in a file, or None when the file holds something else.
+
+    Raises PromptError when the file cannot be read.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise PromptError(f"The graph {path.name!r} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(data, dict) and isinstance(data.get("prompt"), dict) and "nodes" not in data:
+        data = data["prompt"]  # the body of a POST /prompt
+    nodes = [value for value in data.values() if isinstance(value, dict)] if isinstance(data, dict) else []
+    return ApiGraph(path.stem, data) if any("class_type" in node for node in nodes) else None
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
+    """Read `name=value` pairs; raises PromptError for one without a name or an equals sign."""
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise PromptError(f"--set {pair!r} is not of the form name=value")
+        settings[name.strip()] = value
+    return settings
+
+
+def api_job(graph: ApiGraph, settings: Mapping[str, str], photos: Sequence[str], object_info: Mapping[str, Any]) -> Job:
+    """Build a job from an API graph; a setting is addressed `node.input`, the node by its id or its title.
+
+    `photos` are names on the host. Raises PromptError.
+    """
+    prompt = prepare(graph.prompt, object_info)
+    for address, text in settings.items():
+        node, key = _address(prompt, address)
+        declared = _declared(object_info, prompt[node]["class_type"])
+        if key not in declared:
+            near = difflib.get_close_matches(key, declared, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(declared))}"
+            raise PromptError(f"{name_of(node, prompt[node])} has no input {key!r}, {hint}")
+        prompt[node]["inputs"][key] = _value(address, text, declared[key])
+    if photos:
+        node, key = _photo_input(prompt)
+        if key == "image" and len(photos) > 1:
+            raise PromptError(f"{name_of(node, prompt[node])} takes one photo, and {len(photos)} were given")
+        prompt[node]["inputs"][key] = "\n".join(photos)
+    return Job(prompt=prompt, graph=graph.name, parameters=dict(settings))
+
+
+def _address(prompt: Mapping[str, Any], address: str) -> tuple[str, str]:
+    node, dot, key = address.rpartition(".")
+    if not dot:
+        raise PromptError(f"--set {address}: a graph in API format has no named parameters; write node.input=value")
+    if node in prompt:
+        return node, key
+    titled = [name for name, body in prompt.items() if (body.get("_meta") or {}).get("title") == node]
+    if len(titled) != 1:
+        what = "is the title of several nodes" if titled else "is neither the id nor the title of a node"
+        raise PromptError(f"--set {address}: {node!r} {what}; write the node's id")
+    return titled[0], key
+
+
+def _declared(object_info: Mapping[str, Any], class_type: str) -> dict[str, Any]:
+    inputs = object_info[class_type].get("input", {})
+    return {**inputs.get("required", {}), **inputs.get("optional", {})}
+
+
+def _value(address: str, text: str, declared: Sequence[Any]) -> Any:
+    """Read a setting as the type that the node declares."""
+    kind = declared[0] if declared else "STRING"
+    try:
+        if kind == "INT":
+            return int(text)
+        if kind == "FLOAT":
+            return float(text)
+        if kind == "BOOLEAN":
+            return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+    except (ValueError, KeyError) as error:
+        raise PromptError(f"--set {address}: {text!r} is not of the type {kind}") from error
+    return text
+
+
+def _photo_input(prompt: Mapping[str, Any]) -> tuple[str, str]:
+    for class_type, key in PHOTO_INPUTS.items():
+        nodes = [node for node, body in prompt.items() if body["class_type"] == class_type]
+        if len(nodes) == 1:
+            return nodes[0], key
+    raise PromptError("The graph does not say where photos go: give it one PortraitLoadPhotos or LoadImage node")
+
+
+def job(
+    client: Client,
+    path: Path,
+    settings: Mapping[str, str],
+    photos: Callable[[], Sequence[str]],
+    prompt_id: str = "",
+) -> Job:
+    """Build the job that a graph file describes; `photos` uploads them once all else has been found good.
+
+    Raises PromptError or GraphError before anything is uploaded. With `prompt_id` the job is looked for on the host.
+    """
+    api = read_api(path)
+    if api is None:
+        raise PromptError(f"{path.name!r} is not a graph in API format")
+    api_job(api, settings, (), client.object_info())
+    made = api_job(api, settings, photos(), client.object_info())
+    return replace(made, prompt_id=prompt_id, find=True) if prompt_id else made
+
+
+def failure_name(error: Exception) -> str:
+    """Return the name of the exit code (runner/exit_codes.json) of an error that carries none itself."""
+    return "graph" if type(error).__name__ == "GraphError" else "failed"
