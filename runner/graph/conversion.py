@@ -1,0 +1,277 @@
+"""UI graph -> API prompt, equal to what the frontend posts, and the pruning that a prompt needs before submission."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from . import values
+from .canvas import Canvas, LiveNode, LiveWidget
+from .classes import NodeClasses, frontend
+from .document import BYPASS, INPUT_NODE, NEVER, UIGraph, cycle_words
+
+
+@dataclass(slots=True)
+class _Step:
+    """A node at one place of the expanded graph; `parent` is the subgraph node it lies in, `inside` what lies in it."""
+
+    id: str
+    live: LiveNode
+    parent: _Step | None
+    siblings: dict[str, _Step]
+    inside: dict[str, _Step]
+
+
+def to_api(
+    graph: UIGraph,
+    object_info: Mapping[str, Any],
+    *,
+    seed: int | None = None,
+    now: datetime | None = None,
+) -> dict[str, Any]:
+    """Return the prompt that ComfyUI's frontend 1.32.9 would post for this graph on the host of `object_info`.
+
+    `seed` decides {a|b} alternatives in prompt texts, which the frontend takes at random; `now` is the time for
+    %date:...% in file names, the present by default.
+
+    Raises GraphError for what cannot be converted faithfully: classes the host lacks (by name), group nodes, nodes that
+    need a live browser, alternatives without a seed, a cycle through subgraphs.
+    """
+    return _Conversion(Canvas(graph, NodeClasses(object_info)), seed, now or datetime.now()).prompt()
+
+
+def prune(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the prompt without the nodes that no output node needs, and without anything that is no node.
+
+    ComfyUI's worker dies of an unreachable node without inputs. Classes that the host does not know are kept, so that
+    it can name them.
+    """
+    nodes = {key: node for key, node in prompt.items() if isinstance(node, dict) and "class_type" in node}
+    wanted = [
+        key
+        for key, node in nodes.items()
+        if node["class_type"] not in object_info or object_info[node["class_type"]].get("output_node")
+    ]
+    needed: set[str] = set()
+    while wanted:
+        key = wanted.pop()
+        if key in needed or key not in nodes:
+            continue
+        needed.add(key)
+        wanted += [str(value[0]) for value in (nodes[key].get("inputs") or {}).values() if is_link(value)]
+    return {key: {"inputs": {}, **node} for key, node in nodes.items() if key in needed}
+
+
+def is_link(value: Any) -> bool:
+    """Tell whether an input's value in a prompt is a link, [node id, output index]."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[1], int)
+
+
+class _Conversion:
+    def __init__(self, canvas: Canvas, seed: int | None, now: datetime):
+        self.canvas = canvas
+        self.chance = None if seed is None else random.Random(seed)
+        self.now = now
+
+    def prompt(self) -> dict[str, Any]:
+        self.canvas.apply_primitives(self.replace_names)
+        self.canvas.sync_promoted()
+        steps = [step for step in self.expand() if not step.live.virtual and step.live.node.mode not in (NEVER, BYPASS)]
+        self.refuse_foreign(steps)
+        output = {step.id: self.node(step) for step in steps}
+        for node in output.values():
+            gone = [name for name, value in node["inputs"].items() if is_link(value) and value[0] not in output]
+            for name in gone:
+                del node["inputs"][name]
+        self.refuse_cycles(output)
+        # A browser lists the keys of an object that look like integers first, in rising order.
+        whole = sorted((key for key in output if key.isdecimal() and str(int(key)) == key), key=int)
+        return {key: output[key] for key in [*whole, *(key for key in output if key not in set(whole))]}
+
+    def expand(self) -> list[_Step]:
+        """Return a step for every node, those inside a subgraph before the node that stands for it."""
+        found: list[_Step] = []
+
+        def enter(nodes: list[LiveNode], parent: _Step | None, siblings: dict[str, _Step]) -> None:
+            for live in nodes:
+                path = f"{parent.id}:{live.id}" if parent else live.id
+                step = siblings[live.id] = _Step(path, live, parent, siblings, {})
+                if live.inside:
+                    enter(list(live.inside.nodes.values()), step, step.inside)
+                found.append(step)
+
+        enter(self.canvas.root.in_order(), None, {})
+        return found
+
+    def refuse_foreign(self, steps: list[_Step]) -> None:
+        """Refuse nodes that this host does not have, and those whose value only a browser can make."""
+        unknown: dict[str, list[str]] = {}
+        for step in steps:
+            kind = step.live.node.type
+            if step.live.node_class is None:
+                unknown.setdefault(kind, []).append(step.id)
+            elif kind in frontend()["live"]:
+                raise self.canvas.fail(f"{step.live.describe()} cannot be sent: {frontend()['live'][kind]}")
+        groups = [kind for kind in unknown if kind.startswith(("workflow>", "workflow/"))]
+        if groups:
+            listed = ", ".join(repr(kind) for kind in groups)
+            raise self.canvas.fail(f"group nodes ({listed}) are not converted; on the canvas, turn them into subgraphs")
+        if unknown:
+            listed = ", ".join(f"{kind} (node {', '.join(ids)})" for kind, ids in unknown.items())
+            raise self.canvas.fail(f"this host has no node class {listed}; install the packs they come from")
+
+    def refuse_cycles(self, output: Mapping[str, Any]) -> None:
+        needs = {key: {value[0] for value in node["inputs"].values() if is_link(value)} for key, node in output.items()}
+        ready = [key for key, origins in needs.items() if not origins]
+        after: dict[str, list[str]] = {}
+        for key, origins in needs.items():
+            for origin in origins:
+                after.setdefault(origin, []).append(key)
+        while ready:
+            done = ready.pop()
+            del needs[done]
+            for key in after.get(done, ()):
+                needs[key].discard(done)
+                if not needs[key]:
+                    ready.append(key)
+        if needs:
+            raise self.canvas.fail(cycle_words(needs))
+
+    def node(self, step: _Step) -> dict[str, Any]:
+        live = step.live
+        assert live.node_class is not None
+        linked: dict[str, Any] = {}
+        for index, slot in enumerate(live.inputs):
+            found = self.resolve(step, index)
+            if found is not None:
+                linked[slot.name] = found[0]
+        inputs: dict[str, Any] = {}
+        for widget in live.widgets:
+            if widget.spec.sent and (
+                widget.name in linked or widget.value is not None or widget.spec.default is not None
+            ):
+                inputs[widget.name] = None if widget.name in linked else self.value(live, widget)
+        inputs |= linked
+        return {"inputs": inputs, "class_type": live.node_class.name, "_meta": {"title": live.title}}
+
+    def value(self, live: LiveNode, widget: LiveWidget) -> Any:
+        """Return what a widget sends."""
+        value = widget.value
+        if widget.spec.dynamic and isinstance(value, str):
+            try:
+                return values.choose(value, self.chance)
+            except values.UndecidedError:
+                raise self.canvas.fail(
+                    f"{widget.name!r} of {live.describe()} offers {{a|b}} alternatives; give a seed to choose by"
+                ) from None
+        if widget.name == "filename_prefix" and live.node.type in frontend()["filename_prefix"]:
+            return self.replace_names(value) if isinstance(value, str) else value
+        return values.sent(value) if isinstance(value, list) else value
+
+    def replace_names(self, template: Any) -> Any:
+        if not isinstance(template, str):
+            return template
+        return values.replace_names(template, self.find, self.now)
+
+    def find(self, owner: str, name: str) -> Any:
+        """Return the value of a widget by its node's search name or title."""
+        nodes = list(self.canvas.every_node())
+        found = [node for node in nodes if node.search_name == owner] or [node for node in nodes if node.title == owner]
+        widget = found[0].widget(name) if found else None
+        if widget is None:
+            raise KeyError(name)
+        return widget.value
+
+    def resolve(self, step: _Step, slot: int) -> tuple[Any] | None:
+        """Follow an input to what feeds it: a boxed [node id, output] or subgraph widget value, or None.
+
+        Reroutes, bypassed nodes and subgraph boundaries are passed through on the way.
+        """
+        seen: set[tuple[str, str, int]] = set()
+        wanted: str | None = None
+        upstream = True
+        while (step.id, "in" if upstream else "out", slot) not in seen:
+            seen.add((step.id, "in" if upstream else "out", slot))
+            live = step.live
+            if upstream:
+                link_id = live.inputs[slot].link if slot < len(live.inputs) else None
+                if link_id is None:
+                    return None
+                link = live.level.links[link_id]
+                if step.parent and link.origin == INPUT_NODE:
+                    outer = step.parent.live.inputs[link.origin_slot]
+                    if outer.link is None:
+                        widget = step.parent.live.widget(outer.widget)
+                        return None if widget is None else (_boxed(widget.value),)
+                    step, slot, wanted = step.parent, link.origin_slot, None
+                    continue
+                wanted = wanted if wanted is not None else live.inputs[slot].type
+                step, slot, upstream = step.siblings[link.origin], link.origin_slot, False
+            elif live.node.mode == BYPASS:
+                index = self.bypass(live, slot, wanted or "*")
+                if index is None:
+                    return None
+                slot, wanted, upstream = index, None, True
+            elif live.inside:
+                port = live.inside.level.outputs[slot] if slot < len(live.inside.level.outputs) else None
+                link = (
+                    next((live.inside.links[i] for i in port.links if i in live.inside.links), None) if port else None
+                )
+                if link is None:
+                    return None
+                if link.origin not in step.inside:
+                    raise self.canvas.fail(f"output {slot} of {live.describe()} is fed by no node inside the subgraph")
+                step, slot = step.inside[link.origin], link.origin_slot
+            elif live.virtual:
+                if live.node.type == "GetNode":
+                    step, slot = self.setter(step), 0
+                if slot >= len(step.live.inputs) or step.live.inputs[slot].link is None:
+                    return None
+                upstream = True
+            else:
+                return ([step.id, slot],)
+        raise self.canvas.fail(f"{step.live.describe()} feeds itself")
+
+    def setter(self, step: _Step) -> _Step:
+        """Return the SetNode whose name a GetNode has."""
+        name = _first(step.live)
+        found = [
+            other
+            for other in step.siblings.values()
+            if other.live.node.type == "SetNode" and _first(other.live) == name
+        ]
+        if len(found) != 1:
+            count = "no SetNode has" if not found else "several SetNodes have"
+            raise self.canvas.fail(f"{step.live.describe()} gets {name!r}, but {count} that name beside it")
+        return found[0]
+
+    def bypass(self, live: LiveNode, slot: int, wanted: str) -> int | None:
+        """Return the input that a bypassed node passes on to an output, chosen as the frontend chooses."""
+        types = [other.type for other in live.inputs]
+        if wanted in ("*", ""):
+            return slot if len(types) > slot else 0
+        given = live.outputs[slot] if slot < len(live.outputs) else "*"
+        if slot < len(types) and fits(types[slot], given) and fits(types[slot], wanted):
+            return slot
+        if wanted in types:
+            return types.index(wanted)
+        return next((i for i, type_ in enumerate(types) if fits(type_, given) and fits(type_, wanted)), None)
+
+
+def fits(one: str, other: str) -> bool:
+    """Tell whether a link may join the two types: equal, any (`*` or empty), or sharing a name in comma lists."""
+    if one in ("*", "", "0") or other in ("*", "", "0"):
+        return True
+    return not set(one.lower().split(",")).isdisjoint(other.lower().split(","))
+
+
+def _boxed(value: Any) -> Any:
+    return values.sent(value) if isinstance(value, list) else value
+
+
+def _first(live: LiveNode) -> Any:
+    saved = live.node.values
+    return (saved[0] if saved else None) if isinstance(saved, list) else next(iter(saved.values()), None)
