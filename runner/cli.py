@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from ..portrait.errors import PortraitError
 from . import events, output, source
@@ -140,7 +140,7 @@ def hosts(
 ) -> None:
     """Tell what is at an address: a ComfyUI and what it has, something else, or nothing."""
     with _reporting(as_json):
-        table = Table("address", "ComfyUI", "device", "memory free", "queue", "this pack")
+        table = Table(Column("address", no_wrap=True), "ComfyUI", "device", "memory free", "queue", "this pack")
         failures: list[AddressError] = []
         for url in urls or [DEFAULT_HOST]:
             try:

@@ -55,7 +55,8 @@ class Outcome:
 
     `state` is "success", "error" or "interrupted"; `outputs` maps a node id to what the node showed; `cached` are the
     nodes that did not run because an earlier prompt had done their work; `seconds` is the time in each node that was
-    seen over the websocket (it may be empty); `failure` is the host's `execution_error` message.
+    seen over the websocket (it may be empty); `failure` is the host's `execution_error` message; `notes` are messages
+    of nodes that blocked what follows them, without failing.
     """
 
     prompt_id: str
@@ -64,6 +65,7 @@ class Outcome:
     cached: frozenset[str]
     seconds: dict[str, float]
     failure: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Client:
@@ -471,6 +473,13 @@ def _outcome(watch: Watch, entry: dict[str, Any]) -> Outcome:
         state = "error"
     cached = next((data.get("nodes", ()) for kind, data in messages if kind == "execution_cached"), ())
     failure = next((data for kind, data in reversed(messages) if kind == "execution_error"), {})
+    notes = [f"{watch.title(str(note.get('node_id')))}: {note.get('exception_message', '')}" for note in watch.errors]
     return Outcome(
-        watch.prompt_id, state, entry.get("outputs") or {}, frozenset(cached), dict(watch.seconds), dict(failure)
+        prompt_id=watch.prompt_id,
+        state=state,
+        outputs=entry.get("outputs") or {},
+        cached=frozenset(cached),
+        seconds=dict(watch.seconds),
+        failure=dict(failure),
+        notes=tuple(notes) if state == "success" else (),
     )

@@ -17,13 +17,13 @@ class Event:
     time: float = field(default_factory=time)
 
     @property
-    def name(self) -> str:
+    def kind(self) -> str:
         """The event's name in the JSON stream: the class name in snake case."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
 
     def to_json(self) -> str:
         """Return the event as one line of JSON, without the newline."""
-        return json.dumps({"event": self.name} | asdict(self), ensure_ascii=False)
+        return json.dumps({"event": self.kind} | asdict(self), ensure_ascii=False)
 
 
 Listener = Callable[[Event], None]
@@ -31,10 +31,10 @@ Listener = Callable[[Event], None]
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoUploaded(Event):
-    """A photo is on the host; `name` is what the host calls it."""
+    """A photo is on the host; `uploaded` is what the host calls it."""
 
     photo: str
-    name: str
+    uploaded: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,7 +90,7 @@ def upload_photos(
         # The content's hash is the name: an equal photo is stored once, another never takes its place.
         name = hashlib.sha256(data).hexdigest()[:32] + photo.suffix.lower()
         names.append(client.upload(name, data, UPLOADS))
-        tell(events.PhotoUploaded(photo=photo.name, name=names[-1]))
+        tell(events.PhotoUploaded(photo=photo.name, uploaded=names[-1]))
     return names
 
 
@@ -168,7 +168,7 @@ def _collect(job: Job, client: Client, folder: Path, outcome: Outcome, seconds: 
         stages=record.stage_table(
             job.stages, outcome.outputs, outcome.seconds, {image.node: image.file.name for image in images}
         ),
-        warnings=record.warnings(outcome.outputs),
+        warnings=[*record.warnings(outcome.outputs), *outcome.notes],
         seconds=seconds,
         reused=bool(shown) and shown <= outcome.cached,
         outputs=outcome.outputs,

@@ -50,7 +50,7 @@ class StudioTestBlock(io.ComfyNode):
 
     @classmethod
     def execute(cls, image):
-        return io.NodeOutput(block_execution="nothing to do here")
+        return io.NodeOutput(image, block_execution="nothing to do here")
 
 
 class StudioTestFail(io.ComfyNode):
