@@ -1,0 +1,356 @@
+"""Tones: LUTs in torch, grades, .cube files, presets, and skin that keeps its hue."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import colour
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
+from skimage.data import astronaut
+
+from portrait_studio.portrait import tones
+from portrait_studio.portrait.errors import PortraitError
+from portrait_studio.portrait.tones import skin, spaces
+
+D65 = colour.CCS_ILLUMINANTS["CIE 1931 2 Degree Standard Observer"]["D65"]
+
+# Skin in full light: a light, a medium and a dark face, as sRGB. A ramp is the same skin from deep shade to the sun.
+SKINS = {"light": (0.86, 0.69, 0.60), "medium": (0.66, 0.47, 0.36), "dark": (0.376, 0.255, 0.204)}
+
+
+def ramp(name: str) -> np.ndarray:
+    light = np.linspace(0.15, 1.25, 12)[:, None]
+    return spaces.to_encoded(np.clip(spaces.to_linear(np.array(SKINS[name])) * light, 0, 1))
+
+
+def lab(encoded: np.ndarray) -> np.ndarray:
+    return colour.XYZ_to_Lab(colour.sRGB_to_XYZ(encoded), D65)
+
+
+def skin_shift(before: np.ndarray, after: np.ndarray) -> float:
+    """The most CIEDE2000 between graded skin and the same skin under other light of the same lightness."""
+    graded = lab(after)
+    return float(colour.delta_E(graded, skin.relit(lab(before), graded[:, 0]), method="CIE 2000").max())
+
+
+@pytest.fixture(scope="module")
+def photo() -> torch.Tensor:
+    return torch.from_numpy(astronaut()[:256, :256] / 255.0).float()[None]
+
+
+# --- applying
+
+
+def test_the_identity_lut_changes_nothing():
+    image = torch.rand((2, 40, 50, 3), generator=torch.Generator().manual_seed(3))
+    assert (tones.apply(image, tones.identity()) - image).abs().max() <= 1e-6
+
+
+def test_strength_zero_returns_the_very_image(photo):
+    assert tones.apply(photo, tones.load("sepia").lut, 0.0) is photo
+
+
+def test_strength_mixes_linearly(photo):
+    lut = tones.load("vivid").lut
+    half, full = tones.apply(photo, lut, 0.5), tones.apply(photo, lut)
+    assert torch.allclose(half, (photo + full) / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [2, 17, 33, 65])
+def test_the_result_is_pillows_within_one_step_of_eight_bits(size):
+    lut = np.random.default_rng(size).random((size, size, size, 3), dtype=np.float32)
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (120, 130, 3), dtype=np.uint8))
+    theirs = picture.filter(ImageFilter.Color3DLUT(size, lut.transpose(2, 1, 0, 3).ravel().tolist()))
+    ours = tones.apply(torch.from_numpy(np.array(picture)).float() / 255, lut)
+    assert np.abs(ours.numpy() * 255 - np.asarray(theirs, np.float32)).max() <= 1.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(2, 40), st.integers(0, 2**32 - 1))
+def test_every_size_interpolates_as_a_library_of_colour_does(size, seed):
+    random = np.random.default_rng(seed)
+    table = random.random((size, size, size, 3))
+    points = np.concatenate((random.random((40, 3)), np.array(list(itertools.product((0.0, 1.0), repeat=3)))))
+    expected = colour.LUT3D(table).apply(points, interpolator=colour.algebra.table_interpolation_trilinear)
+    found = tones.apply(torch.from_numpy(points).float(), table.astype(np.float32))
+    assert np.abs(found.numpy() - expected).max() < 1e-3
+
+
+def test_values_outside_are_clamped_and_further_channels_kept():
+    image = torch.tensor([[[[-0.5, 0.5, 1.5, 0.25]]]])
+    assert tones.apply(image, tones.identity())[0, 0, 0].tolist() == [0.0, 0.5, 1.0, 0.25]
+
+
+def test_half_precision_stays_half_precision(photo):
+    half = tones.apply(photo.half(), tones.load("warm-film").lut)
+    assert half.dtype == torch.float16
+    assert (half.float() - tones.apply(photo, tones.load("warm-film").lut)).abs().max() < 4e-3
+
+
+@pytest.mark.parametrize(
+    ("channels", "lut"), [(1, (5, 5, 5, 3)), (3, (5, 4, 5, 3)), (3, (1, 1, 1, 3)), (3, (5, 5, 5, 4))]
+)
+def test_what_cannot_be_graded_is_refused(channels, lut):
+    with pytest.raises(PortraitError, match="cannot be"):
+        tones.apply(torch.zeros((4, 4, channels)), np.zeros(lut, np.float32))
+
+
+# --- colour spaces, against colour-science
+
+
+def test_lab_and_back_agree_with_colour_science():
+    points = np.random.default_rng(2).random((200, 3))
+    assert np.allclose(spaces.to_lab(points), lab(points), atol=0.05)
+    assert np.allclose(spaces.from_lab(spaces.to_lab(points)), points, atol=1e-9)
+
+
+def test_a_mired_shift_moves_white_along_the_planckian_locus():
+    for mired in (-60, -20, 30, 100):
+        white = spaces.white_balance(mired, 0.0).sum(axis=1)
+        xyz = colour.models.RGB_COLOURSPACE_sRGB.matrix_RGB_to_XYZ @ white
+        before, after = (colour.temperature.CCT_to_uv_Krystek1985(1e6 / m) for m in (1e6 / 6504, 1e6 / 6504 + mired))
+        seen = colour.UCS_to_uv(colour.XYZ_to_UCS(xyz))
+        d65 = colour.UCS_to_uv(colour.XYZ_to_UCS(colour.xy_to_XYZ(D65)))
+        assert np.allclose(seen - d65, after - before, atol=3e-3)
+        assert xyz[1] == pytest.approx(1.0, abs=1e-4)
+    warm, magenta = spaces.white_balance(40, 0).sum(axis=1), spaces.white_balance(0, 10).sum(axis=1)
+    assert warm[0] > warm[1] > warm[2]
+    assert magenta[1] < min(magenta[0], magenta[2])
+
+
+def test_fitting_the_gamut_keeps_luma():
+    points = np.random.default_rng(4).uniform(-0.3, 1.3, (200, 3))
+    fitted = spaces.fit_gamut(points)
+    assert fitted.min() >= -1e-9 and fitted.max() <= 1 + 1e-9
+    assert np.allclose(fitted @ spaces.LUMA, np.clip(points @ spaces.LUMA, 0, 1))
+
+
+# --- grades
+
+
+def test_a_grade_of_defaults_is_the_identity():
+    assert np.abs(tones.Grade().lut() - tones.identity()).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("settings", "does"),
+    [
+        ({"exposure": 1.0}, lambda a, b: b.mean() > a.mean() and b.max() <= 1),
+        ({"exposure": -1.0}, lambda a, b: b.mean() < a.mean()),
+        ({"temperature": 50}, lambda a, b: b[:, 0].mean() - b[:, 2].mean() > 0.03),
+        ({"tint": 10}, lambda a, b: b[:, 1].mean() < min(b[:, 0].mean(), b[:, 2].mean())),
+        ({"contrast": 0.4}, lambda a, b: b.std() > a.std()),
+        ({"contrast": -0.4}, lambda a, b: b.std() < a.std()),
+        ({"saturation": 0.0}, lambda a, b: np.allclose(b, b[:, :1])),
+        ({"monochrome": [0.3, 0.5, 0.2]}, lambda a, b: np.allclose(b[:, 0], a @ (0.3, 0.5, 0.2), atol=1e-6)),
+        ({"black": 0.1, "white": 0.9}, lambda a, b: b.min() >= 0.1 and b.max() <= 0.9),
+        ({"lift": [0.1, 0, 0]}, lambda a, b: (b[:, 0] >= a[:, 0] - 1e-6).all()),
+        ({"gain": [1.0, 1.0, 0.5]}, lambda a, b: b[:, 2].mean() < 0.8 * a[:, 2].mean()),
+        ({"gamma": [2.0, 2.0, 2.0]}, lambda a, b: b.mean() > a.mean()),
+        ({"curve": [[0, 0], [0.5, 0.7], [1, 1]]}, lambda a, b: b.mean() > a.mean()),
+        ({"shadow_hue": 240.0, "shadow_amount": 0.2}, lambda a, b: b[:, 2].mean() > a[:, 2].mean()),
+        ({"highlight_hue": 0.0, "highlight_amount": 0.2}, lambda a, b: b[:, 0].mean() > a[:, 0].mean()),
+    ],
+)
+def test_each_setting_does_what_its_name_says(settings, does):
+    grid = tones.identity(9).reshape(-1, 3)
+    graded = tones.Grade.read(settings).lut(9).reshape(-1, 3)
+    assert not np.allclose(grid, graded)
+    assert does(grid, graded)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"exposre": 1}, "'exposure'"),
+        ({"exposure": 9}, "'exposure' is 9"),
+        ({"exposure": "1"}, "'exposure'"),
+        ({"exposure": True}, "'exposure'"),
+        ({"exposure": float("nan")}, "'exposure'"),
+        ({"gain": [1, 1]}, "'gain'"),
+        ({"gain": [1, 1, 99]}, "'gain' is 99"),
+        ({"curve": [[0, 0]]}, "'curve'"),
+        ({"curve": [[0, 0], [0.5, 0.6], [0.4, 1]]}, "turns back"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(settings, says):
+    with pytest.raises(PortraitError, match=says):
+        tones.Grade.read(settings)
+
+
+# --- .cube
+
+
+def write_cube(path, table, extra=""):
+    size = len(table)
+    rows = "\n".join(" ".join(f"{part:.7f}" for part in row) for row in table.transpose(2, 1, 0, 3).reshape(-1, 3))
+    path.write_text(f'TITLE "look"\n{extra}LUT_3D_SIZE {size}\n{rows}\n', "utf-8")
+    return path
+
+
+def test_a_cube_file_is_read_red_first(tmp_path):
+    table = np.random.default_rng(5).random((4, 4, 4, 3)).astype(np.float32)
+    assert np.allclose(tones.read_cube(write_cube(tmp_path / "a.cube", table)), table, atol=1e-6)
+
+
+def test_a_domain_other_than_zero_to_one_is_resampled(tmp_path):
+    table = tones.identity(9) ** 2
+    path = write_cube(tmp_path / "a.cube", table, "DOMAIN_MIN 0 0 0\nDOMAIN_MAX 2 2 2\n")
+    lut = tones.read_cube(path)
+    grey = torch.full((1, 3), 0.5)
+    assert tones.apply(grey, lut)[0].tolist() == pytest.approx([0.0625] * 3, abs=1e-3)
+
+
+def test_a_one_dimensional_cube_becomes_a_lut(tmp_path):
+    (tmp_path / "a.cube").write_text("LUT_1D_SIZE 3\n0 0 0\n0.25 0.5 0.75\n1 1 1\n", "utf-8")
+    lut = tones.read_cube(tmp_path / "a.cube")
+    assert tones.apply(torch.full((1, 3), 0.5), lut)[0].tolist() == pytest.approx([0.25, 0.5, 0.75], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "a.cube"),
+        ("hello world", "not a .cube"),
+        ("LUT_3D_SIZE 2\n0 0 0\n", "not a .cube"),
+        ("LUT_3D_SIZE 2\n" + "0 0 nan\n" * 8, "not finite"),
+        ("LUT_3D_SIZE 2\n" + "0 0 inf\n" * 8, "not finite"),
+        ("LUT_3D_SIZE 2\nDOMAIN_MIN 1 1 1\nDOMAIN_MAX 0 0 0\n" + "0 0 0\n" * 8, "domain"),
+        ("LUT_3D_SIZE 100000\n0 0 0\n", "2 to 129"),
+        ("LUT_3D_SIZE -3\n", "2 to 129"),
+        ("LUT_3D_SIZE 2\n" + "0 0 zero\n" * 8, "not a .cube"),
+    ],
+)
+def test_a_file_that_is_no_lut_is_refused_by_name(tmp_path, text, says):
+    (tmp_path / "a.cube").write_text(text, "utf-8")
+    with pytest.raises(PortraitError, match=says):
+        tones.read_cube(tmp_path / "a.cube")
+
+
+# --- presets
+
+
+def test_there_are_enough_presets_and_their_words_differ():
+    found = [tones.load(name) for name in tones.names()]
+    assert len(found) >= 16
+    assert all(2 <= len(tone.words.split()) <= 4 for tone in found)
+    assert len({tone.words for tone in found}) == len(found)
+    for one, other in itertools.combinations(found, 2):
+        assert len(set(one.words.split()) & set(other.words.split())) <= 1, (one.name, other.name)
+    assert all({"en", "ko"} <= set(tone.title) and tone.negative for tone in found)
+
+
+def test_no_two_tones_look_alike(photo):
+    small = photo[0, ::2, ::2].reshape(-1, 3)
+    looks = {name: tones.apply(small, tones.load(name).protected_lut()).numpy() for name in tones.names()}
+    labs = {name: spaces.to_lab(picture) for name, picture in (looks | {"none": small.numpy()}).items()}
+    for one, other in itertools.combinations(labs, 2):
+        assert np.linalg.norm(labs[one] - labs[other], axis=1).mean() > 2.3, (one, other)
+
+
+@pytest.mark.parametrize("name", tones.names())
+def test_a_tone_neither_posterises_nor_reverses(name):
+    lut = tones.load(name).protected_lut().astype(np.float64)
+    assert lut.min() >= 0 and lut.max() <= 1
+    grey = lut[np.arange(33), np.arange(33), np.arange(33)] @ spaces.LUMA
+    steps = np.diff(grey)
+    assert steps.min() > -1e-4, "a brighter grey must not come out darker"
+    assert steps.max() < 3.2 / 32, "a grey ramp must not tear"
+
+
+@pytest.mark.parametrize("name", tones.names())
+def test_skin_stays_within_the_limit_that_the_tone_states(name):
+    tone = tones.load(name)
+    if tone.skin_limit is None:
+        assert name in {"black-and-white", "silver-gelatin", "sepia"}, "only looks without colour are exempt"
+        return
+    lut = tone.protected_lut()
+    for kind in SKINS:
+        before = ramp(kind)
+        after = tones.apply(torch.from_numpy(before).float(), lut).numpy()
+        assert skin_shift(before, after) <= tone.skin_limit <= 10.0, kind
+
+
+def test_without_protection_most_tones_would_break_their_limit():
+    broken = 0
+    limited = [tone for tone in map(tones.load, tones.names()) if tone.skin_limit is not None]
+    for tone in limited:
+        shifts = [skin_shift(ramp(k), tones.apply(torch.from_numpy(ramp(k)).float(), tone.lut).numpy()) for k in SKINS]
+        broken += max(shifts) > tone.skin_limit
+    assert broken >= 0.8 * len(limited)
+
+
+def test_full_protection_holds_skin_and_leaves_other_colours():
+    tone = tones.load("golden-hour")
+    lut = tone.protected_lut(1.0)
+    for kind in ("medium", "dark"):
+        before = ramp(kind)
+        assert skin_shift(before, tones.apply(torch.from_numpy(before).float(), lut).numpy()) < 1.5
+    others = torch.tensor([[0.2, 0.4, 0.8], [0.1, 0.6, 0.2], [0.5, 0.5, 0.5], [0.9, 0.1, 0.1]])
+    assert torch.allclose(tones.apply(others, lut), tones.apply(others, tone.lut), atol=1e-3)
+
+
+def test_skin_is_told_from_what_is_not_skin():
+    for kind in SKINS:
+        assert skin.likelihood(ramp(kind)).min() > 0.95
+    others = np.array([(0.2, 0.4, 0.8), (0.1, 0.6, 0.2), (0.5, 0.5, 0.5), (1, 1, 1), (0, 0, 0), (0.9, 0.3, 0.1)])
+    assert skin.likelihood(others).max() < 0.05
+
+
+def test_a_face_in_a_photograph_keeps_its_colour_under_moonlight(photo):
+    face = photo[0, 95:140, 205:245].reshape(-1, 3)
+    tone = tones.load("moonlight")
+
+    def shift(lut: np.ndarray) -> float:
+        graded = spaces.to_lab(tones.apply(face, lut).numpy())
+        same = skin.relit(spaces.to_lab(face.numpy()), graded[:, 0])
+        return float(np.median(colour.delta_E(graded, same, method="CIE 2000")))
+
+    assert shift(tone.protected_lut()) < tone.skin_limit < shift(tone.lut)
+
+
+def test_an_artists_file_is_found_checked_and_wins(tmp_path):
+    (tmp_path / "sepia.json").write_text(json.dumps({"words": "my own", "lut": {"saturation": 0.5}}), "utf-8")
+    (tmp_path / "mine.toml").write_text('words = "tide"\n[lut]\nexposure = 0.5\n', "utf-8")
+    write_cube(tmp_path / "export.cube", tones.identity(3))
+    (tmp_path / "named.toml").write_text('lut = "export.cube"\ncfg = 5\n', "utf-8")
+    folders = (tones.FOLDER, tmp_path)
+    assert {"sepia", "mine", "export", "named"} <= set(tones.names(folders))
+    assert tones.load("sepia", folders).words == "my own"
+    assert tones.load("mine", folders).lut.mean() > tones.identity().mean()
+    assert np.allclose(tones.load("export", folders).lut, tones.identity(3))
+    assert tones.load("named", folders).cfg == 5.0
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("words = ", "cannot be read"),
+        ("wrds = 'a'", "'words'"),
+        ("words = 3", "'words' must be text"),
+        ("denoise = 1.5", "'denoise' is 1.5"),
+        ("cfg = 'a'", "'cfg'"),
+        ("skin_limit = 0", "'skin_limit'"),
+        ("title = 'a'", "'title'"),
+        ("lut = 'absent.cube'", "no LUT file absent.cube"),
+        ("lut = '../other.cube'", "own folder"),
+        ("lut = 'a.png'", "own folder"),
+        ("[lut]\nfile = 'a.cube'\nexposure = 1", "nothing else"),
+        ("[lut]\nexposur = 1", "'exposure'"),
+    ],
+)
+def test_a_preset_with_a_mistake_is_refused_with_its_file_and_the_mistake(tmp_path, text, says):
+    (tmp_path / "mine.toml").write_text(text, "utf-8")
+    with pytest.raises(PortraitError, match=f"mine.toml.*{says}"):
+        tones.load("mine", (tmp_path,))
+
+
+def test_an_unknown_tone_is_answered_with_the_nearest_names():
+    with pytest.raises(PortraitError, match="'warm-film'"):
+        tones.load("warm_film")
