@@ -1,6 +1,27 @@
 """Graphs without a browser: read, convert, parametrise and check them before anything is queued."""
 
-from .conversion import prune, to_api
+from .checking import Finding, check, check_prompt
+from .conversion import is_link, prune, to_api
 from .document import GraphError, UIGraph, is_api, parse, read
+from .parameters import Parameter, Stage, apply, declared, parameters, photo_input, stages
 
-__all__ = ["GraphError", "UIGraph", "is_api", "parse", "prune", "read", "to_api"]
+__all__ = [
+    "Finding",
+    "GraphError",
+    "Parameter",
+    "Stage",
+    "UIGraph",
+    "apply",
+    "check",
+    "check_prompt",
+    "declared",
+    "is_api",
+    "is_link",
+    "parameters",
+    "parse",
+    "photo_input",
+    "prune",
+    "read",
+    "stages",
+    "to_api",
+]

@@ -83,6 +83,11 @@ class LiveNode:
         return self.inside is not None or (self.node_class is None and self.node.type in VIRTUAL)
 
     @property
+    def kind(self) -> str:
+        """The class the node is sent as."""
+        return self.node_class.name if self.node_class else self.node.type
+
+    @property
     def title(self) -> str:
         """The title that the prompt carries along."""
         return self.node.title or (self.node_class.title if self.node_class else self.node.type)

@@ -26,9 +26,9 @@ MATCH_TYPE = "COMFY_MATCHTYPE_V3"
 class Widget:
     """One widget of a node class.
 
-    `kind` is the input type; besides, "TEXT" is a multi-line STRING, "FILE" a combo with an upload button, "CONTROL" and
-    "BUTTON" are what only the canvas uses. `saved`: it has a place in `widgets_values`. `sent`: its value goes into the
-    prompt.
+    `kind` is the input type; besides, "TEXT" is a multi-line STRING, "FILE" a combo with an upload button, and "CONTROL"
+    and "BUTTON" are what only the canvas uses. `saved`: it has a place in `widgets_values`. `sent`: its value goes into
+    the prompt.
     """
 
     name: str
@@ -62,6 +62,8 @@ class NodeClass:
     outputs: tuple[str, ...]
     # Every input as (name, forced to be a socket, has a seed control), in the order of /object_info.
     declared: tuple[tuple[str, bool, bool], ...]
+    # Whether a pack made it, whose scripts the frontend runs as well.
+    foreign: bool = False
 
     def realign(self, values: list) -> list:
         """Drop the values that frontends before 1.16 saved for inputs with `forceInput` (migrateWidgetsValues)."""
@@ -112,6 +114,11 @@ def inputs_of(info: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any], b
                 kind = "COMBO"
             found[name] = (kind, options, section == "optional")
     return found
+
+
+def canvas_inputs(name: str, info: Mapping[str, Any]) -> set[str]:
+    """Return the inputs that the canvas sends for a class, or once did, though the node does not read them."""
+    return {widget.name for widget in _build(name, info).widgets if widget.kind != "CONTROL"} - inputs_of(info).keys()
 
 
 def _build(name: str, info: Mapping[str, Any]) -> NodeClass:

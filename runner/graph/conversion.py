@@ -10,19 +10,19 @@ from typing import Any
 
 from . import values
 from .canvas import Canvas, LiveNode, LiveWidget
-from .classes import NodeClasses, frontend
+from .classes import NodeClasses, canvas_inputs, frontend
 from .document import BYPASS, INPUT_NODE, NEVER, UIGraph, cycle_words
 
 
 @dataclass(slots=True)
-class _Step:
+class Step:
     """A node at one place of the expanded graph; `parent` is the subgraph node it lies in, `inside` what lies in it."""
 
     id: str
     live: LiveNode
-    parent: _Step | None
-    siblings: dict[str, _Step]
-    inside: dict[str, _Step]
+    parent: Step | None
+    siblings: dict[str, Step]
+    inside: dict[str, Step]
 
 
 def to_api(
@@ -40,14 +40,15 @@ def to_api(
     Raises GraphError for what cannot be converted faithfully: classes the host lacks (by name), group nodes, nodes that
     need a live browser, alternatives without a seed, a cycle through subgraphs.
     """
-    return _Conversion(Canvas(graph, NodeClasses(object_info)), seed, now or datetime.now()).prompt()
+    return Conversion(Canvas(graph, NodeClasses(object_info)), seed, now).prompt()
 
 
 def prune(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the prompt without the nodes that no output node needs, and without anything that is no node.
+    """Return the prompt without what a host need not, or must not, see.
 
-    ComfyUI's worker dies of an unreachable node without inputs. Classes that the host does not know are kept, so that
-    it can name them.
+    Left out are nodes that no output node needs (ComfyUI's worker dies of one that has no inputs), keys that are no
+    nodes, and inputs that only the canvas reads. Nodes of classes that the host does not know are kept, so that it can
+    name them.
     """
     nodes = {key: node for key, node in prompt.items() if isinstance(node, dict) and "class_type" in node}
     wanted = [
@@ -55,14 +56,21 @@ def prune(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> dict[str
         for key, node in nodes.items()
         if node["class_type"] not in object_info or object_info[node["class_type"]].get("output_node")
     ]
-    needed: set[str] = set()
+    kept: set[str] = set()
     while wanted:
         key = wanted.pop()
-        if key in needed or key not in nodes:
+        if key in kept or key not in nodes:
             continue
-        needed.add(key)
+        kept.add(key)
         wanted += [str(value[0]) for value in (nodes[key].get("inputs") or {}).values() if is_link(value)]
-    return {key: {"inputs": {}, **node} for key, node in nodes.items() if key in needed}
+    pruned = {}
+    for key, node in nodes.items():
+        if key in kept:
+            info = object_info.get(node["class_type"])
+            idle = canvas_inputs(node["class_type"], info) if info else set()
+            inputs = {name: value for name, value in (node.get("inputs") or {}).items() if name not in idle}
+            pruned[key] = {**node, "inputs": inputs}
+    return pruned
 
 
 def is_link(value: Any) -> bool:
@@ -70,35 +78,46 @@ def is_link(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[1], int)
 
 
-class _Conversion:
-    def __init__(self, canvas: Canvas, seed: int | None, now: datetime):
+class Conversion:
+    """A loaded graph on its way to a prompt; with `keep_foreign`, nodes that cannot be sent are kept to be checked."""
+
+    def __init__(
+        self, canvas: Canvas, seed: int | None = None, now: datetime | None = None, keep_foreign: bool = False
+    ) -> None:
         self.canvas = canvas
         self.chance = None if seed is None else random.Random(seed)
-        self.now = now
+        self.now = now or datetime.now()
+        self.keep_foreign = keep_foreign
+        self.steps = self._expand()
+
+    def active(self) -> list[Step]:
+        """Return the steps that are sent: neither virtual nor muted nor bypassed."""
+        return [step for step in self.steps if not step.live.virtual and step.live.node.mode not in (NEVER, BYPASS)]
 
     def prompt(self) -> dict[str, Any]:
-        self.canvas.apply_primitives(self.replace_names)
+        """Return the API prompt. Raises GraphError as `to_api` does."""
+        self.canvas.apply_primitives(self._replace_names)
         self.canvas.sync_promoted()
-        steps = [step for step in self.expand() if not step.live.virtual and step.live.node.mode not in (NEVER, BYPASS)]
-        self.refuse_foreign(steps)
-        output = {step.id: self.node(step) for step in steps}
+        steps = self.active()
+        if not self.keep_foreign:
+            self._refuse_foreign(steps)
+        output = {step.id: self._node(step) for step in steps}
         for node in output.values():
             gone = [name for name, value in node["inputs"].items() if is_link(value) and value[0] not in output]
             for name in gone:
                 del node["inputs"][name]
-        self.refuse_cycles(output)
+        self._refuse_cycles(output)
         # A browser lists the keys of an object that look like integers first, in rising order.
         whole = sorted((key for key in output if key.isdecimal() and str(int(key)) == key), key=int)
         return {key: output[key] for key in [*whole, *(key for key in output if key not in set(whole))]}
 
-    def expand(self) -> list[_Step]:
-        """Return a step for every node, those inside a subgraph before the node that stands for it."""
-        found: list[_Step] = []
+    def _expand(self) -> list[Step]:
+        found: list[Step] = []
 
-        def enter(nodes: list[LiveNode], parent: _Step | None, siblings: dict[str, _Step]) -> None:
+        def enter(nodes: list[LiveNode], parent: Step | None, siblings: dict[str, Step]) -> None:
             for live in nodes:
                 path = f"{parent.id}:{live.id}" if parent else live.id
-                step = siblings[live.id] = _Step(path, live, parent, siblings, {})
+                step = siblings[live.id] = Step(path, live, parent, siblings, {})
                 if live.inside:
                     enter(list(live.inside.nodes.values()), step, step.inside)
                 found.append(step)
@@ -106,7 +125,7 @@ class _Conversion:
         enter(self.canvas.root.in_order(), None, {})
         return found
 
-    def refuse_foreign(self, steps: list[_Step]) -> None:
+    def _refuse_foreign(self, steps: list[Step]) -> None:
         """Refuse nodes that this host does not have, and those whose value only a browser can make."""
         unknown: dict[str, list[str]] = {}
         for step in steps:
@@ -123,7 +142,7 @@ class _Conversion:
             listed = ", ".join(f"{kind} (node {', '.join(ids)})" for kind, ids in unknown.items())
             raise self.canvas.fail(f"this host has no node class {listed}; install the packs they come from")
 
-    def refuse_cycles(self, output: Mapping[str, Any]) -> None:
+    def _refuse_cycles(self, output: Mapping[str, Any]) -> None:
         needs = {key: {value[0] for value in node["inputs"].values() if is_link(value)} for key, node in output.items()}
         ready = [key for key, origins in needs.items() if not origins]
         after: dict[str, list[str]] = {}
@@ -140,12 +159,11 @@ class _Conversion:
         if needs:
             raise self.canvas.fail(cycle_words(needs))
 
-    def node(self, step: _Step) -> dict[str, Any]:
+    def _node(self, step: Step) -> dict[str, Any]:
         live = step.live
-        assert live.node_class is not None
         linked: dict[str, Any] = {}
         for index, slot in enumerate(live.inputs):
-            found = self.resolve(step, index)
+            found = self._resolve(step, index)
             if found is not None:
                 linked[slot.name] = found[0]
         inputs: dict[str, Any] = {}
@@ -153,11 +171,11 @@ class _Conversion:
             if widget.spec.sent and (
                 widget.name in linked or widget.value is not None or widget.spec.default is not None
             ):
-                inputs[widget.name] = None if widget.name in linked else self.value(live, widget)
+                inputs[widget.name] = None if widget.name in linked else self._value(live, widget)
         inputs |= linked
-        return {"inputs": inputs, "class_type": live.node_class.name, "_meta": {"title": live.title}}
+        return {"inputs": inputs, "class_type": live.kind, "_meta": {"title": live.title}}
 
-    def value(self, live: LiveNode, widget: LiveWidget) -> Any:
+    def _value(self, live: LiveNode, widget: LiveWidget) -> Any:
         """Return what a widget sends."""
         value = widget.value
         if widget.spec.dynamic and isinstance(value, str):
@@ -168,15 +186,15 @@ class _Conversion:
                     f"{widget.name!r} of {live.describe()} offers {{a|b}} alternatives; give a seed to choose by"
                 ) from None
         if widget.name == "filename_prefix" and live.node.type in frontend()["filename_prefix"]:
-            return self.replace_names(value) if isinstance(value, str) else value
+            return self._replace_names(value) if isinstance(value, str) else value
         return values.sent(value) if isinstance(value, list) else value
 
-    def replace_names(self, template: Any) -> Any:
+    def _replace_names(self, template: Any) -> Any:
         if not isinstance(template, str):
             return template
-        return values.replace_names(template, self.find, self.now)
+        return values.replace_names(template, self._find, self.now)
 
-    def find(self, owner: str, name: str) -> Any:
+    def _find(self, owner: str, name: str) -> Any:
         """Return the value of a widget by its node's search name or title."""
         nodes = list(self.canvas.every_node())
         found = [node for node in nodes if node.search_name == owner] or [node for node in nodes if node.title == owner]
@@ -185,7 +203,7 @@ class _Conversion:
             raise KeyError(name)
         return widget.value
 
-    def resolve(self, step: _Step, slot: int) -> tuple[Any] | None:
+    def _resolve(self, step: Step, slot: int) -> tuple[Any] | None:
         """Follow an input to what feeds it: a boxed [node id, output] or subgraph widget value, or None.
 
         Reroutes, bypassed nodes and subgraph boundaries are passed through on the way.
@@ -211,7 +229,7 @@ class _Conversion:
                 wanted = wanted if wanted is not None else live.inputs[slot].type
                 step, slot, upstream = step.siblings[link.origin], link.origin_slot, False
             elif live.node.mode == BYPASS:
-                index = self.bypass(live, slot, wanted or "*")
+                index = self._bypass(live, slot, wanted or "*")
                 if index is None:
                     return None
                 slot, wanted, upstream = index, None, True
@@ -227,7 +245,7 @@ class _Conversion:
                 step, slot = step.inside[link.origin], link.origin_slot
             elif live.virtual:
                 if live.node.type == "GetNode":
-                    step, slot = self.setter(step), 0
+                    step, slot = self._setter(step), 0
                 if slot >= len(step.live.inputs) or step.live.inputs[slot].link is None:
                     return None
                 upstream = True
@@ -235,7 +253,7 @@ class _Conversion:
                 return ([step.id, slot],)
         raise self.canvas.fail(f"{step.live.describe()} feeds itself")
 
-    def setter(self, step: _Step) -> _Step:
+    def _setter(self, step: Step) -> Step:
         """Return the SetNode whose name a GetNode has."""
         name = _first(step.live)
         found = [
@@ -248,7 +266,7 @@ class _Conversion:
             raise self.canvas.fail(f"{step.live.describe()} gets {name!r}, but {count} that name beside it")
         return found[0]
 
-    def bypass(self, live: LiveNode, slot: int, wanted: str) -> int | None:
+    def _bypass(self, live: LiveNode, slot: int, wanted: str) -> int | None:
         """Return the input that a bypassed node passes on to an output, chosen as the frontend chooses."""
         types = [other.type for other in live.inputs]
         if wanted in ("*", ""):

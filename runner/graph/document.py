@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ...portrait.errors import PortraitError
+from ..errors import exit_code
 
 VERSIONS = (0.4, 1)
 INPUT_NODE = "-10"
@@ -23,6 +24,8 @@ BYPASS = 4
 
 class GraphError(PortraitError):
     """The graph is broken, or holds something that cannot be converted faithfully."""
+
+    exit_code = exit_code("graph")
 
 
 @dataclass(slots=True)
