@@ -1,0 +1,25 @@
+"""OpenCV, which is imported only when a face is looked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import PortraitError
+
+
+class OpenCVError(PortraitError):
+    """OpenCV is missing or is a version that cannot run the models."""
+
+
+def opencv() -> Any:
+    """Return the module cv2.
+
+    Raises OpenCVError, which says what to install, when it is missing or is version 5 (SFace crashes on it).
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise OpenCVError("Faces need OpenCV: install opencv-python-headless (at least 4.10, below 5).") from error
+    if int(cv2.__version__.split(".")[0]) >= 5:
+        raise OpenCVError(f"OpenCV {cv2.__version__} cannot run SFace: install opencv-python-headless below 5.")
+    return cv2

@@ -1,0 +1,181 @@
+"""Likeness: the same person scores higher than anybody else, and nothing is ever downloaded."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from portrait_studio.portrait import alignment, faces, identity, weights
+from portrait_studio.portrait.identity import IdentityError, SFace
+
+from .scenes import astronaut, people, person, scaled, turned
+
+
+def first_face(picture: np.ndarray) -> np.ndarray:
+    return identity.embed(picture, faces.detect(picture)[0])
+
+
+def lit(picture: np.ndarray, gain: float) -> np.ndarray:
+    return np.clip(picture * gain, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def somebody_else() -> np.ndarray:
+    return person("cleo_0.jpg")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param(lambda picture: scaled(picture, 0.6), id="smaller"),
+        pytest.param(lambda picture: scaled(picture, 2.0), id="larger"),
+        pytest.param(lambda picture: lit(picture, 0.5), id="darker"),
+        pytest.param(lambda picture: np.ascontiguousarray(picture[:, ::-1]), id="mirrored"),
+        pytest.param(lambda picture: turned(picture, 25), id="leaning"),
+        pytest.param(lambda picture: cv2.GaussianBlur(picture, (0, 0), 1.5), id="softer"),
+    ],
+)
+def test_the_same_person_stays_the_same(changed, somebody_else):
+    original = first_face(astronaut())
+    likeness = identity.likeness(original, first_face(changed(astronaut())))
+    assert likeness > 0.7
+    assert likeness > identity.likeness(original, first_face(somebody_else)) + 0.3
+
+
+def test_somebody_else_is_below_the_threshold(somebody_else):
+    likeness = identity.likeness(first_face(astronaut()), first_face(somebody_else))
+    assert likeness < identity.SAME_PERSON["sface"]
+
+
+def test_every_rendered_person_is_most_like_another_picture_of_themselves():
+    names = [name for name, truth in people().items() if abs(truth["yaw"]) <= 30]
+    embeddings = np.stack([first_face(person(name)) for name in names])
+    cosines = embeddings @ embeddings.T - 2 * np.eye(len(names))
+    nearest = [people()[names[index]]["person"] for index in cosines.argmax(1)]
+    right = sum(found == people()[name]["person"] for found, name in zip(nearest, names, strict=True))
+    assert right >= 0.9 * len(names)
+
+
+def test_alignment_lays_the_landmarks_on_the_template():
+    picture = turned(scaled(astronaut(), 3), 20)
+    aligned = identity.align(picture, faces.detect(picture)[0], side=224)
+    (again,) = faces.detect(aligned)[:1]
+    error = np.abs(np.array(again.landmarks) - identity.TEMPLATE * 2)
+    assert error.max() < 14
+    assert aligned.shape == (224, 224, 3)
+
+
+def test_our_alignment_agrees_with_opencvs_own():
+    """SFace sees the same face through FaceRecognizerSF.alignCrop, which is not smoothed when it shrinks."""
+    picture = astronaut()
+    (face,) = faces.detect(picture)
+    model = np.frombuffer(weights.read("face_recognition"), np.uint8)
+    theirs = cv2.FaceRecognizerSF.create("onnx", model, np.zeros(0, np.uint8))
+    row = np.array([*face.box, *np.ravel(face.landmarks), face.score], np.float32)
+    feature = theirs.feature(theirs.alignCrop(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), row)).ravel()
+    assert identity.likeness(feature, identity.embed(picture, face)) > 0.97
+
+
+def test_embeddings_have_length_one_and_are_their_own():
+    embedding = first_face(astronaut())
+    assert embedding.shape == (128,)
+    assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-5)
+    kept = embedding.copy()
+    first_face(np.ascontiguousarray(astronaut()[:, ::-1]))
+    assert np.array_equal(embedding, kept)
+
+
+def test_embeddings_are_the_same_in_every_thread():
+    picture = astronaut()
+    once = first_face(picture)
+    with ThreadPoolExecutor(3) as pool:
+        assert all(np.array_equal(each, once) for each in pool.map(first_face, [picture] * 6))
+
+
+def test_the_reference_is_the_normalised_mean_of_normalised_embeddings():
+    first, second = np.array([10.0, 0, 0]), np.array([0, 0.1, 0])
+    assert identity.reference([first, second]) == pytest.approx([np.sqrt(0.5), np.sqrt(0.5), 0])
+
+
+def test_no_reference_face_is_said_in_words():
+    with pytest.raises(IdentityError, match="No face was found in the reference photos"):
+        identity.reference([])
+
+
+def test_embeddings_of_two_backends_are_not_compared():
+    with pytest.raises(IdentityError, match="128 and 512"):
+        identity.likeness(np.ones(128), np.ones(512))
+
+
+@given(
+    hnp.arrays(np.float32, 16, elements=st.floats(-10, 10, width=32)),
+    hnp.arrays(np.float32, 16, elements=st.floats(-10, 10, width=32)),
+)
+def test_likeness_is_symmetric_and_between_minus_one_and_one(first, second):
+    likeness = identity.likeness(first, second)
+    assert -1 <= likeness <= 1
+    assert likeness == pytest.approx(identity.likeness(second, first), abs=1e-6)
+
+
+def test_pictures_without_a_face_give_no_reference():
+    found = identity.embed_largest([np.zeros((200, 200, 3), np.uint8), astronaut()])
+    assert len(found) == 1
+
+
+def test_an_unknown_backend_names_the_backends():
+    with pytest.raises(IdentityError, match=r"'facenet'; choose one of sface, insightface"):
+        identity.embedder("facenet")
+
+
+def test_insightface_without_weights_is_refused_and_never_reaches_for_the_network(tmp_path, monkeypatch):
+    def forbidden(*_: object) -> None:
+        raise AssertionError("the network was reached for")
+
+    monkeypatch.setattr(socket.socket, "connect", forbidden)
+    monkeypatch.setenv("INSIGHTFACE_HOME", str(tmp_path))
+    identity.embedder.cache_clear()
+    with pytest.raises(IdentityError, match=r"no weights here.*non-commercial"):
+        identity.embedder("insightface")
+
+
+def test_insightface_weights_without_the_package_say_what_to_install(tmp_path, monkeypatch):
+    folder = tmp_path / "models" / identity.INSIGHTFACE_PACK
+    folder.mkdir(parents=True)
+    (folder / "w600k_r50.onnx").touch()
+    monkeypatch.setenv("INSIGHTFACE_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "insightface", None)
+    monkeypatch.setitem(sys.modules, "insightface.model_zoo", None)
+    identity.embedder.cache_clear()
+    with pytest.raises(IdentityError, match="install insightface and onnxruntime"):
+        identity.embedder("insightface")
+
+
+def test_sface_is_the_default():
+    assert isinstance(identity.embedder(), SFace)
+
+
+@given(
+    st.floats(-180, 180),
+    st.floats(0.1, 10),
+    st.tuples(st.floats(-50, 50), st.floats(-50, 50)),
+)
+def test_a_similarity_is_found_from_its_points(degrees, scale, shift):
+    angle = np.radians(degrees)
+    turn = scale * np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
+    matrix = np.column_stack((turn, shift))
+    moved = alignment.transformed(identity.TEMPLATE, matrix)
+    assert alignment.similarity(identity.TEMPLATE, moved) == pytest.approx(matrix, abs=1e-6)
+    back = alignment.transformed(moved, alignment.inverse(matrix))
+    assert back == pytest.approx(identity.TEMPLATE, abs=1e-6)
+
+
+def test_landmarks_in_one_place_only_shift():
+    assert alignment.similarity(np.zeros((5, 2)), identity.TEMPLATE)[:, :2] == pytest.approx(np.eye(2))
