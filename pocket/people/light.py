@@ -1,0 +1,119 @@
+"""Light and background of a studio: a key light with soft shadows, ambient fill, a rim, and what is behind the person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .materials import linear
+
+BACKGROUNDS = ("plain", "gradient", "blurred lights", "blurred room", "blurred garden")
+COLOURS = {
+    "white": (222, 221, 218), "grey": (128, 129, 131), "dark grey": (58, 59, 62), "black": (20, 20, 22), "blue": (84, 124, 178),
+    "green": (94, 138, 104), "red": (158, 62, 58), "beige": (204, 184, 156), "brown": (112, 84, 64), "pink": (222, 168, 172),
+    "purple": (124, 98, 152), "teal": (64, 128, 130), "yellow": (214, 184, 104), "orange": (208, 132, 80),
+}  # fmt: skip
+LIGHTS = {
+    "soft light": {"key": (1.3, 1.7), "ambient": (0.75, 1.0), "azimuth": (-40, 40), "elevation": (25, 45), "soft": 3.2, "rim": (0, 0.3)},
+    "studio light": {"key": (1.9, 2.5), "ambient": (0.42, 0.6), "azimuth": (-55, 55), "elevation": (20, 45), "soft": 1.8, "rim": (0.2, 0.8)},
+    "side light": {"key": (2.2, 2.9), "ambient": (0.28, 0.42), "azimuth": (55, 80), "elevation": (8, 30), "soft": 1.6, "rim": (0, 0.4)},
+    "rim light": {"key": (1.4, 1.9), "ambient": (0.36, 0.52), "azimuth": (-50, 50), "elevation": (20, 40), "soft": 2.0, "rim": (1.4, 2.4)},
+    "dim light": {"key": (1.2, 1.6), "ambient": (0.14, 0.24), "azimuth": (-60, 60), "elevation": (15, 50), "soft": 1.6, "rim": (0.1, 0.6)},
+    "hard light": {"key": (2.6, 3.2), "ambient": (0.3, 0.4), "azimuth": (-55, 55), "elevation": (25, 55), "soft": 0.6, "rim": (0, 0.3)},
+}  # fmt: skip
+WEIGHTS = (4, 4, 1.5, 1.5, 1.0, 1.2)
+
+
+@dataclass(frozen=True)
+class Light:
+    """Light and background by words, and their numbers."""
+
+    kind: str
+    warmth: str
+    background: str
+    background_colour: str
+    numbers: dict[str, float | tuple]
+
+
+def light(rng: np.random.Generator, **wish: str) -> Light:
+    """Draw a light and a background; `wish` fixes kind, warmth, background or background_colour."""
+    kind = wish.get("kind") or str(rng.choice(list(LIGHTS), p=np.array(WEIGHTS) / sum(WEIGHTS)))
+    warmth = wish.get("warmth") or str(rng.choice(["neutral", "warm", "cool"], p=[0.6, 0.22, 0.18]))
+    background = wish.get("background") or str(rng.choice(BACKGROUNDS, p=[0.34, 0.34, 0.13, 0.11, 0.08]))
+    colour = wish.get("background_colour") or str(rng.choice(list(COLOURS)))
+    if background == "blurred garden":
+        colour = "green"
+    row = LIGHTS[kind]
+    side = rng.choice([-1, 1]) if row["azimuth"][0] > 0 else 1
+    tint = {"neutral": rng.uniform(-0.03, 0.04), "warm": rng.uniform(0.11, 0.2), "cool": rng.uniform(-0.17, -0.09)}[
+        warmth
+    ]
+    base = linear(np.clip(np.array(COLOURS[colour]) * rng.uniform(0.92, 1.06) + rng.normal(0, 3, 3), 8, 240))
+    second = base * rng.uniform(0.25, 0.65) if rng.random() < 0.7 else base * rng.uniform(0.4, 1.0, 3)
+    numbers: dict[str, float | tuple] = {
+        "azimuth": side * rng.uniform(*row["azimuth"]),
+        "elevation": rng.uniform(*row["elevation"]),
+        "key": rng.uniform(*row["key"]),
+        "ambient": rng.uniform(*row["ambient"]),
+        "soft": row["soft"] * rng.uniform(0.8, 1.2),
+        "rim": rng.uniform(*row["rim"]),
+        "warm": tint,
+        "back1": tuple(base),
+        "back2": tuple(second),
+        "back_kind": BACKGROUNDS.index(background),
+        "back_seed": float(rng.integers(1 << 16)),
+        "back_x": rng.uniform(0.25, 0.75),
+        "back_y": rng.uniform(0.25, 0.6),
+    }
+    return Light(kind, warmth, background, colour, numbers)
+
+
+def direction(azimuth: torch.Tensor, elevation: torch.Tensor) -> torch.Tensor:
+    """Unit vectors [B,3] toward the key light in camera axes (right, away, up); angles [B] in degrees."""
+    a, e = torch.deg2rad(azimuth), torch.deg2rad(elevation)
+    return torch.stack([a.sin() * e.cos(), -a.cos() * e.cos(), e.sin()], -1)
+
+
+def background(p: dict[str, torch.Tensor], size: int) -> torch.Tensor:
+    """Backgrounds [B,3,size,size] in linear light, drawn at low resolution (they are out of focus) and enlarged."""
+    low = min(size, 128)
+    device = p["back1"].device
+    line = (torch.arange(low, device=device) + 0.5) / low
+    y, x = line[None, :, None], line[None, None, :]
+    g = lambda name: p[name][:, None, None]  # noqa: E731
+    first, second = (p[k][:, :, None, None] for k in ("back1", "back2"))
+    seed = p["back_seed"]
+    fall = ((x - g("back_x")) ** 2 + (y - g("back_y")) ** 2).mul(1.9).clamp(0, 1)[:, None]
+    plain = first * (1 - 0.10 * fall)
+    gradient = first + (second - first) * fall.sqrt()
+    discs = torch.zeros(len(seed), 3, low, low, device=device)
+    room = second.expand(-1, -1, low, low) * (1.1 - 0.35 * y[:, None])
+    random = lambda k: torch.frac((torch.sin(seed * 12.9898 + k * 78.233).abs() + 0.001) * 4375.5453)[:, None, None]  # noqa: E731
+    for k in range(22):
+        px, py, radius = random(3 * k), random(3 * k + 1), 0.025 + 0.055 * random(3 * k + 2)
+        away = ((x - px) ** 2 + (y - py) ** 2).sqrt()
+        disc = ((radius - away) / 0.010 + 0.5).clamp(0, 1) * (0.75 + 0.35 * (away / radius).clamp(0, 1))
+        glow = torch.stack([0.9 + 0.1 * random(k + 71), 0.55 + 0.4 * random(k + 72), 0.25 + 0.6 * random(k + 73)], 1)
+        discs = discs + disc[:, None] * (first * 0.6 + glow * 0.4) * (0.15 + 0.75 * random(k + 99)[:, None])
+    for k in range(7):
+        px, width, top, height = (
+            random(5 * k + 200),
+            0.05 + 0.16 * random(5 * k + 201),
+            random(5 * k + 202) * 0.8,
+            0.15 + 0.5 * random(5 * k + 203),
+        )
+        soft = lambda v: torch.sigmoid(v / 0.02)  # noqa: E731
+        box = soft(width - (x - px).abs()) * soft(y - top) * soft(top + height - y)
+        shade = 0.25 + 1.7 * random(5 * k + 204)[:, None]
+        room = room + box[:, None] * (first * shade - room) * 0.8
+    leaves = first * (0.35 + 0.5 * (1 - y[:, None]))
+    for k in range(26):
+        px, py, radius = random(3 * k + 400), random(3 * k + 401), 0.04 + 0.11 * random(3 * k + 402)
+        spot = torch.exp(-((x - px) ** 2 + (y - py) ** 2) / radius**2)[:, None]
+        tone = torch.stack([0.5 + 0.8 * random(k + 501), 0.8 + 0.6 * random(k + 502), 0.4 + 0.5 * random(k + 503)], 1)
+        leaves = leaves + spot * (first * tone * (0.3 + 1.6 * random(k + 504)[:, None]) - leaves) * 0.6
+    options = torch.stack([plain, gradient, second * 0.7 + discs, room, leaves])
+    picture = options[p["back_kind"].long(), torch.arange(len(seed), device=device)]
+    return torch.nn.functional.interpolate(picture, size=(size, size), mode="bilinear", align_corners=False)

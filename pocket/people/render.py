@@ -1,0 +1,368 @@
+"""From persons to pictures: puts body, clothes and hair together, draws a batch and returns pictures with their facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from . import camera as cam
+from . import materials as mt
+from . import shade
+from . import template as tm
+from .body import Body
+from .camera import Camera
+from .garments import Garments, Outfit
+from .hair import SHELLS, Hair
+from .identity import Identity
+from .light import Light, background
+from .raster import rasterise
+
+PARTS = (
+    "skin", "eyes", "teeth", "tongue", "lashes", "top", "outer", "lapel", "legs", "feet", "skirt", "collar", "ribbons", "shells",
+    "glasses",
+)  # fmt: skip
+SHADOW = 512
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture to take.
+
+    expression: facial actions by name, 0..1; pose: rotation vectors [J,3] for `Body.mesh`; words: extra facts for
+    captions (expression, pose).
+    """
+
+    identity: Identity
+    outfit: Outfit
+    light: Light
+    camera: Camera
+    expression: dict[str, float] = field(default_factory=dict)
+    pose: np.ndarray | None = None
+    words: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """images [B,3,S,S] uint8; keypoints [B,60,3] (x, y in pixels, visible 0/1); face_box [B,4] pixels (left, top, right,
+    bottom); mask [B,S,S] uint8 (255: person).
+    """
+
+    images: torch.Tensor
+    keypoints: torch.Tensor
+    face_box: torch.Tensor
+    mask: torch.Tensor
+
+
+class Renderer:
+    """Draws persons on one device; holds everything that does not depend on them."""
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        """Prepare body, wardrobe, hair and the joint mesh."""
+        self.device = torch.device(device)
+        self.body = Body(self.device)
+        self.hair = Hair(self.device)
+        self.garments = Garments(self.device)
+        self.noise = mt.Noise(self.device)
+        self.warp = tm.Warp(tm.head_controls(), self.device)
+        self._assemble()
+
+    def _assemble(self) -> None:
+        t = tm.template()
+        to = lambda a: torch.from_numpy(np.ascontiguousarray(a)).to(self.device)  # noqa: E731
+        f = t.faces
+        lashes = np.concatenate([v for k, v in f.items() if "eyelash" in k])
+        g, h = self.garments, self.hair
+        own = {
+            "skin": f["body"],
+            "eyes": np.concatenate([f["helper-l-eye"], f["helper-r-eye"]]),
+            "teeth": np.concatenate([f["helper-upper-teeth"], f["helper-lower-teeth"]]),
+            "tongue": f["helper-tongue"],
+            "lashes": lashes,
+        }
+        blocks = {
+            name: (
+                getattr(g, name if name != "lapel" else "outer").faces,
+                getattr(g, name if name != "lapel" else "outer").canonical.cpu().numpy(),
+            )
+            for name in ("top", "outer", "lapel", "legs", "feet", "skirt")
+        }
+        collar_count = int(g.grid_faces.max()) + 1
+        blocks["collar"] = (g.grid_faces, np.zeros((collar_count, 3), np.float32))
+        blocks["ribbons"] = (h.faces, np.zeros((len(h.strand), 3), np.float32))
+        blocks["shells"] = (h.shell_faces, np.tile(h.shell_canonical, (SHELLS, 1)))
+        faces = [own[n] for n in PARTS[:5]]
+        part = [np.full(len(own[n]), i) for i, n in enumerate(PARTS[:5])]
+        canonical, noise = [t.canonical], [self._body_noise(lashes)]
+        offset = tm.VERTICES
+        self.slices: dict[str, slice] = {}
+        for name, (block, where) in blocks.items():
+            faces.append(block + offset)
+            part.append(np.full(len(block), PARTS.index(name)))
+            canonical.append(where)
+            noise.append({"ribbons": h.noise, "shells": h.shell_noise}.get(name, np.zeros((len(where), 5))))
+            self.slices[name] = slice(offset, offset + len(where))
+            offset += len(where)
+        tris = np.concatenate(faces)
+        self.tris = to(tris.astype(np.int64))
+        self.part = to(np.concatenate(part))
+        self.canonical = to(np.concatenate(canonical).astype(np.float32))
+        self.strand_noise = to(np.concatenate(noise).astype(np.float32))
+        self.around = to(tm.vertex_faces(tris, offset, 9))
+        self.strand = torch.zeros(offset, 3, device=self.device)
+        self.strand[self.slices["ribbons"]] = to(h.strand)
+        uv_faces = t.uv_faces["body"]
+        self.skin_uv = to(t.uv[uv_faces].astype(np.float32))
+        self.masks = to(t.masks)[None]
+        c = t.canonical
+        left, right = (np.unique(f[k]) for k in ("helper-l-eye", "helper-r-eye"))
+        self.eye_centre = to(np.stack([(c[v].max(0) + c[v].min(0)) / 2 for v in (left, right)]).astype(np.float32))
+        used = np.unique(f["body"])
+        inner = np.zeros(tm.VERTICES, bool)
+        inner[used] = True
+        x, y, z = np.abs(c).T[0], c[:, 1], c[:, 2]
+        face = inner & (x < 0.068) & (y < -0.055) & (z > 0.590) & (z < 0.752)
+        self.face_vertices = to(np.flatnonzero(face))
+        self.head_top = int(np.flatnonzero(inner)[c[inner][:, 2].argmax()])
+        self.chin = int(np.abs(c - np.array([0, -0.135, 0.592])).sum(1).argmin())
+
+    def _body_noise(self, lashes: np.ndarray) -> np.ndarray:
+        """Strand noise for the lashes (along the lid), and how far each lash vertex is from the lid."""
+        from scipy.spatial import cKDTree
+
+        c = tm.template().canonical
+        used = np.unique(lashes)
+        away, near = cKDTree(c[: tm.BODY_VERTICES]).query(c[used])
+        self.lash_vertices = torch.from_numpy(used).to(self.device)
+        self.lash_near = torch.from_numpy(near).to(self.device)
+        tip = (away / 0.0075).clip(0, 1).astype(np.float32)
+        self.lash_keep = torch.from_numpy(0.52 - 0.75 * tip).to(self.device)
+        noise = np.zeros((tm.VERTICES, 5), np.float32)
+        noise[used, 0] = c[used, 0] * 1500 + 100
+        noise[used, 4] = 1.0
+        return noise
+
+    def numbers(self, shots: Sequence[Shot]) -> dict[str, torch.Tensor]:
+        """Every number of the shots as tensors [B] or [B,k] on the device."""
+        rows = [{**s.identity.numbers, **s.outfit.numbers, **s.light.numbers} for s in shots]
+        names = list(rows[0])
+        width = [len(rows[0][n]) if isinstance(rows[0][n], tuple) else 0 for n in names]
+        flat = np.array([np.concatenate([np.atleast_1d(r[n]) for n in names]) for r in rows], np.float32)
+        packed = torch.from_numpy(flat).to(self.device)
+        out, at = {}, 0
+        for name, w in zip(names, width, strict=True):
+            out[name] = packed[:, at : at + w] if w else packed[:, at]
+            at += max(w, 1)
+        return out
+
+    def bodies(self, shots: Sequence[Shot]):
+        """The posed bodies of the shots (`BodyMesh`)."""
+        shape_names = list(shots[0].identity.shape)
+        shape = torch.tensor([[s.identity.shape[n] for n in shape_names] for s in shots], device=self.device)
+        actions = sorted({a for s in shots for a in s.expression})
+        face = torch.tensor([[s.expression.get(a, 0.0) for a in actions] for s in shots], device=self.device)
+        joints = len(self.body.bones)
+        pose = np.stack([np.zeros((joints, 3), np.float32) if s.pose is None else s.pose for s in shots]).astype(
+            np.float32
+        )
+        return self.body.mesh(
+            {n: shape[:, i] for i, n in enumerate(shape_names)},
+            torch.from_numpy(pose).to(self.device),
+            {a: face[:, i] for i, a in enumerate(actions)},
+        )
+
+    def geometry(self, vertices: torch.Tensor, p: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """All vertices [B,V,3] of the joint mesh and their keep [B,V]."""
+        lash = p["lash"][:, None, None] * 0.72
+        vertices = vertices.clone()
+        at = vertices[:, self.lash_near]
+        vertices[:, self.lash_vertices] = at + (vertices[:, self.lash_vertices] - at) * lash
+        keep = self.garments.skin_keep(p)
+        keep[:, self.lash_vertices] = self.lash_keep + (p["lash"][:, None] - 0.9) * 0.12
+        all_vertices, all_keep = [vertices], [keep]
+        dressed = self.garments.dress(vertices, p)
+        coefficients = self.warp.coefficients(vertices)
+        for name, make in (("collar", self.garments.collars), ("ribbons", self.hair.ribbons)):
+            points, kept = make(p)
+            dressed[name] = (self.warp(coefficients, points), kept)
+        dressed["shells"] = self.hair.shells(p, vertices)
+        for name in self.slices:
+            all_vertices.append(dressed[name][0])
+            all_keep.append(dressed[name][1].expand(len(vertices), -1))
+        return torch.cat(all_vertices, 1), torch.cat(all_keep, 1)
+
+    @torch.no_grad()
+    def render(self, shots: Sequence[Shot], size: int = 256, supersample: int = 2) -> Pictures:
+        """Take the shots as square pictures of `size` pixels."""
+        p = self.numbers(shots)
+        mesh = self.bodies(shots)
+        vertices, keep = self.geometry(mesh.vertices, p)
+        full = size * supersample
+        top, chin = mesh.vertices[:, self.head_top], mesh.vertices[:, self.chin]
+        target, half = cam.aim([s.camera.framing for s in shots], mesh.keypoints, top, chin)
+        view = cam.view([s.camera for s in shots], target, half, full)
+        points = view(vertices)
+        depth, index = rasterise(points, keep, self.strand_noise, self.tris, full, full, True)
+        linear_ = self._shade(p, vertices, keep, points, depth, index, view, target, half)
+        covered = (index >= 0).float()[:, None]
+        back = background(p, size)
+        pool = lambda a: torch.nn.functional.avg_pool2d(a, supersample)  # noqa: E731
+        share = pool(covered)
+        picture = shade.tone_map(pool(linear_) + back * (1 - share))
+        grain = torch.from_numpy(
+            np.random.Generator(np.random.Philox(key=int(p["back_seed"].sum().item()))).normal(
+                0, 0.004, (1, 3, size, size)
+            )
+        ).to(self.device, torch.float32)
+        images = ((picture + grain).clamp(0, 1) * 255).round().to(torch.uint8)
+        keypoints = self._visible(view(mesh.keypoints), depth, supersample, size)
+        at = view(mesh.vertices[:, self.face_vertices])[..., :2] / supersample
+        box = torch.cat([at.amin(1), at.amax(1)], 1).clamp(0, size)
+        return Pictures(images, keypoints, box, (share[:, 0] * 255).round().to(torch.uint8))
+
+    def _visible(self, at: torch.Tensor, depth: torch.Tensor, supersample: int, size: int) -> torch.Tensor:
+        """Keypoints in pixels with visibility: inside the picture, and not far behind what is drawn there."""
+        b, full = depth.shape[:2]
+        i, j = at[..., 0].long().clamp(0, full - 1), at[..., 1].long().clamp(0, full - 1)
+        surface = depth.reshape(b, -1).gather(1, j * full + i)
+        slack = torch.full((60,), 0.05, device=self.device)
+        slack[:14] = 0.16
+        slack[0] = 0.05
+        xy = at[..., :2] / supersample
+        inside = ((xy >= 0) & (xy < size)).all(-1)
+        return torch.cat([xy, (inside & (at[..., 2] < surface + slack))[..., None].float()], -1)
+
+    def _shadow(self, p, l, vertices, keep, view, target, half, f, position, normal) -> torch.Tensor:  # noqa: E741
+        toward = (l.toward[:, None] @ view.rotation)[:, 0]
+        up = torch.tensor([0, 0, 1.0], device=self.device).expand_as(toward)
+        right = torch.nn.functional.normalize(torch.cross(up, toward, dim=1), dim=1)
+        over = torch.cross(toward, right, dim=1)
+        extent = (half * 1.25).clamp_min(0.30)
+        frame = torch.stack([right, over, -toward], 1)
+
+        def place(points: torch.Tensor, image: torch.Tensor | None) -> torch.Tensor:
+            if image is None:
+                q = (points - target[:, None]) @ frame.transpose(1, 2)
+                scale = (SHADOW / 2 / extent)[:, None]
+            else:
+                q = (frame[image] @ (points - target[image])[..., None])[..., 0]
+                scale = (SHADOW / 2 / extent)[image]
+            return torch.stack([SHADOW / 2 + q[..., 0] * scale, SHADOW / 2 + q[..., 1] * scale, q[..., 2] + 4.0], -1)
+
+        drop = keep.clone()
+        drop[:, self.lash_vertices] = -9.0
+        map_, _ = rasterise(place(vertices, None), drop, self.strand_noise, self.tris, SHADOW, SHADOW, False)
+        texel = (2 * extent / SHADOW)[f.image]
+        at = place(position + normal * (0.0012 + texel[:, None] * 0.8), f.image)
+        radius = p["soft"][f.image] * 0.0030 / texel
+        return shade.soft_shadow(map_, f.image, at, radius, texel * 0.9, f.sample)
+
+    def _shade(self, p, vertices, keep, points, depth, index, view, target, half) -> torch.Tensor:
+        b, size = index.shape[:2]
+        normals = tm.normals(vertices, self.tris, self.around)
+        f = shade.fragments(index, points, self.tris)
+        position = f.own(vertices)
+        normal = torch.nn.functional.normalize(f.own(normals), dim=1)
+        l = shade.lighting(p)  # noqa: E741
+        lit = self._shadow(p, l, vertices, keep, view, target, half, f, position, normal)
+        small = depth[:, ::2, ::2]
+        open_ = shade.occlusion(small, view.focal / view.distance / 2)
+        open_ = torch.nn.functional.interpolate(
+            torch.nn.functional.avg_pool2d(open_[:, None], 3, 1, 1),
+            size=(size, size),
+            mode="bilinear",
+            align_corners=False,
+        )
+        open_ = (open_.reshape(-1)[f.sample] * 1.25).clamp(0, 1)
+        normal = (view.rotation[f.image] @ normal[..., None])[..., 0]
+        colour = torch.zeros(len(f.sample), 3, device=self.device)
+        part = self.part[f.triangle]
+        for k, name in enumerate(PARTS):
+            chosen = (part == k).nonzero()[:, 0]
+            if len(chosen) == 0:
+                continue
+            colour[chosen] = self._material(
+                name, f.of(chosen), normal[chosen], lit[chosen], open_[chosen], p, l, view, vertices, keep
+            )
+        out = torch.zeros(b * size * size, 3, device=self.device)
+        out[f.sample] = colour
+        return out.reshape(b, size, size, 3).permute(0, 3, 1, 2)
+
+    def _material(self, name, f, normal, lit, open_, p, l, view, vertices, keep) -> torch.Tensor:  # noqa: E741
+        q = lambda key: p[key][f.image]  # noqa: E731
+        backwards = (normal[:, 1:2] > 0) & torch.tensor(name not in ("skin", "eyes"), device=self.device)
+        normal = torch.where(backwards, -normal, normal)
+        if name == "ribbons":
+            u, v, who = f.shared(self.strand).unbind(1)
+            corner = vertices[f.image[:, None], f.corners]
+            level = self.strand[:, 1][f.corners]
+            tangent = ((level - level.mean(1, keepdim=True))[..., None] * corner).sum(1)
+            tangent = torch.nn.functional.normalize(
+                (view.rotation[f.image] @ tangent[..., None])[..., 0], dim=1, eps=1e-9
+            )
+            return shade.hair_light(u, v, who.round(), tangent, normal, lit, open_, f.image, q, l, self.noise)
+        c = f.shared(self.canonical)
+        if name == "skin":
+            uv = (self.skin_uv[f.triangle] * f.weights[..., None]).sum(1)
+            at = torch.stack([uv[:, 0], 1 - uv[:, 1]], 1) * 2 - 1
+            masks = torch.nn.functional.grid_sample(self.masks, at[None, None], align_corners=False)[0, :, 0].T
+            s = mt.skin(c, masks, q, self.noise, shade.scalp(c, masks[:, 1], q, self.noise))
+        elif name == "eyes":
+            s = mt.eye(c, self.eye_centre[(c[:, 0] < 0).long()], q, self.noise)
+        elif name in ("teeth", "tongue", "lashes"):
+            s = mt.Surface(len(c), self.device)
+            tone = {"teeth": (0.66, 0.61, 0.53), "tongue": (0.33, 0.10, 0.10), "lashes": (0.03, 0.025, 0.022)}[name]
+            s.albedo = torch.tensor(tone, device=self.device).expand(len(c), 3)
+            s.specular = torch.full_like(lit, 0.3 if name == "teeth" else 0.02)
+        elif name == "shells":
+            s = mt.Surface(len(c), self.device)
+            rough = self.noise(c * 420)
+            s.albedo = q("hair_rgb") * (0.40 + 0.85 * rough[:, :1])
+            s.bump = (rough[:, 1:] - 0.5) * 0.7
+            s.specular = torch.full_like(lit, 0.06)
+        else:
+            s = self._cloth(name, f, c, q, keep)
+        bent = torch.nn.functional.normalize(normal + s.bump, dim=1)
+        return shade.light_surface(s, bent, lit, open_, f.image, l)
+
+    def _cloth(self, name, f, c, q, keep) -> mt.Surface:
+        edge = f.own(keep)
+        first, second, pattern = q("colour1"), q("colour2"), q("pattern")
+        knit, rib, fold, scale = q("knit"), q("rib"), q("fold"), q("scale")
+        if name == "top":
+            first = self._shirt_front(c, first, q)
+        elif name in ("outer", "lapel"):
+            first, pattern, knit, rib, fold = (
+                q("outer_colour"),
+                0 * pattern,
+                q("outer_knit"),
+                q("outer_knit"),
+                q("outer_fold"),
+            )
+            if name == "lapel":
+                first = first * 0.88
+        elif name in ("legs", "skirt"):
+            first, knit, rib = q("bottom_colour"), 0 * knit, 0 * rib
+            pattern = pattern * q("skirt") * (q("bottom_colour") == q("colour1")).all(1)
+        elif name == "feet":
+            sole = mt.smoothstep(-0.806, -0.812, c[:, 2])
+            first = mt.mix(q("shoe"), torch.full_like(first, 0.55), sole * (q("denim") > 0.5))
+            pattern, knit, rib, fold = 0 * pattern, 0 * knit, 0 * rib, 0.15 * fold
+        elif name == "collar":
+            fold, rib = 0.15 * fold, 0 * rib
+        return mt.weave(c, edge, first, second, pattern, scale, knit, rib, fold, q("cloth_seed"), self.noise)
+
+    def _shirt_front(self, c: torch.Tensor, first: torch.Tensor, q) -> torch.Tensor:
+        """A placket with buttons, and a tie, drawn on the front of a shirt."""
+        x, y, z = c.unbind(1)
+        front = (y < -0.02).float()
+        seam = torch.exp(-(((x.abs() - 0.014) / 0.0011) ** 2)) * front * q("placket") * 0.35
+        first = first * (1 - seam)[:, None]
+        button = ((torch.remainder(z, 0.078) - 0.039) ** 2 + x**2).sqrt()
+        button = mt.smoothstep(0.0052, 0.0040, button) * front * q("placket") * (1 - q("tie"))
+        first = mt.mix(first, first * 0.25 + 0.35, button)
+        width = 0.014 + 0.030 * mt.smoothstep(0.50, 0.10, z) - 0.004 * torch.exp(-(((z - 0.482) / 0.006) ** 2))
+        tie = mt.smoothstep(0.001, -0.001, x.abs() - width) * front * (z < 0.515) * q("tie")
+        return mt.mix(first, q("tie_colour"), tie)
