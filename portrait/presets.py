@@ -31,6 +31,16 @@ def choose(kind: str, name: str, names: Iterable[str]) -> str:
     raise PortraitError(f"There is no {kind} named {name!r}; {hint}")
 
 
+def refusal(kind: str, name: str | None, names: Iterable[str]) -> str | None:
+    """Return the sentence with which `choose` would refuse, None if it would not; no name yet is no fault."""
+    try:
+        if name is not None:
+            choose(kind, name, names)
+    except PortraitError as error:
+        return str(error)
+    return None
+
+
 def files(folders: Sequence[Path], suffixes: Sequence[str]) -> dict[str, Path]:
     """Return stem -> file of every preset in `folders`, sorted by name; a later folder wins over an earlier one.
 
@@ -46,3 +56,9 @@ def files(folders: Sequence[Path], suffixes: Sequence[str]) -> dict[str, Path]:
                 if path.suffix.lower() == suffix and not path.name.startswith(".") and path.is_file():
                     found[path.stem] = path
     return dict(sorted(found.items()))
+
+
+def fingerprint(name: str | None, folders: Sequence[Path], suffixes: Sequence[str]) -> tuple[str | None, int]:
+    """Return what changes when another preset is chosen or its file is saved anew: its name and time in ns."""
+    path = files(folders, suffixes).get(name or "")
+    return name, path.stat().st_mtime_ns if path else 0

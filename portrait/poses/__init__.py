@@ -2,13 +2,14 @@
 
 from .drawing import draw
 from .layout import POINTS
-from .library import FOLDER, PosePreset, load, names
+from .library import FOLDER, SUFFIXES, PosePreset, load, names
 from .openpose import FITS, Fit, Pose, parse, read, to_pose_keypoint
 
 __all__ = [
     "FITS",
     "FOLDER",
     "POINTS",
+    "SUFFIXES",
     "Fit",
     "Pose",
     "PosePreset",

@@ -91,7 +91,7 @@ def _draw_body(canvas: np.ndarray, place: np.ndarray, visible: np.ndarray, scale
     both = visible[_LIMB_ENDS].all(axis=1)
     for limb in np.flatnonzero(both):
         cv2.fillConvexPoly(canvas, outline[limb], _LIMB_COLOURS[limb], cv2.LINE_8, _SHIFT)
-    colours = [BODY_COLOURS[joint] for joint in np.flatnonzero(visible)]
+    colours = [BODY_COLOURS[joint] for joint in np.flatnonzero(visible).tolist()]
     _draw_dots(canvas, place[visible], max(1.0, _JOINT * scale), colours)
 
 

@@ -92,8 +92,8 @@ HAND_EDGES: Sequence[tuple[int, int]] = tuple(
 """Wrist to fingertip, thumb first: 20 edges over 21 points."""
 
 HAND_COLOURS: Sequence[tuple[int, int, int]] = tuple(
-    tuple(int(255 * part) for part in colorsys.hsv_to_rgb(edge / len(HAND_EDGES), 1.0, 1.0))
-    for edge in range(len(HAND_EDGES))
+    (int(255 * red), int(255 * green), int(255 * blue))
+    for red, green, blue in (colorsys.hsv_to_rgb(edge / len(HAND_EDGES), 1.0, 1.0) for edge in range(len(HAND_EDGES)))
 )
 HAND_JOINT_COLOUR = (0, 0, 255)
 FACE_COLOUR = (255, 255, 255)

@@ -78,7 +78,7 @@ def _table(path: Path) -> Any:
         if sys.version_info >= (3, 11):
             import tomllib
         else:
-            import tomli as tomllib
+            import tomli as tomllib  # pyright: ignore[reportMissingImports]: installed on Python 3.10 alone
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise PortraitError(f"it cannot be read ({error}).") from None

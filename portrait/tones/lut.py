@@ -6,7 +6,7 @@ A LUT here is float32 `[N, N, N, 3]`, indexed [red, green, blue], from and to di
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -135,7 +135,7 @@ def _check_declared_size(path: Path) -> None:
                 return
 
 
-def _over_unit_cube(table: object, name: str) -> np.ndarray:
+def _over_unit_cube(table: Any, name: str) -> np.ndarray:
     import colour
 
     steps = list(table) if isinstance(table, colour.LUTSequence) else [table]

@@ -1,0 +1,12 @@
+"""Where the pack keeps an artist's own files in a ComfyUI installation: models/portrait_studio/<kind>/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import folder_paths
+
+
+def own_folder(kind: str) -> Path:
+    """Return the folder of "poses", "tones" or "subjects"; it need not exist."""
+    return Path(folder_paths.models_dir) / "portrait_studio" / kind

@@ -1,0 +1,97 @@
+"""Poses on the canvas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ..portrait import poses, presets
+from .api import io
+from .folders import own_folder
+
+
+def _folders() -> tuple[Path, ...]:
+    return poses.FOLDER, own_folder("poses")
+
+
+class PortraitPosePreset(io.ComfyNode):
+    """A pose by name, or from OpenPose JSON, as a map for an OpenPose ControlNet."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Describe the node."""
+        return io.Schema(
+            node_id="PortraitPosePreset",
+            display_name="Pose Preset",
+            category="Portrait Studio/Poses",
+            description="Draws a portrait pose in the OpenPose colours, and gives the words that go with it.",
+            inputs=[
+                io.Combo.Input(
+                    "preset",
+                    options=poses.names(_folders()),
+                    default="head-front",
+                    tooltip="The pose. Your own JSON files in models/portrait_studio/poses appear here too.",
+                ),
+                io.Int.Input(
+                    "width", default=512, min=64, max=8192, step=8, tooltip="Width of the map, as of the picture."
+                ),
+                io.Int.Input(
+                    "height", default=768, min=64, max=8192, step=8, tooltip="Height of the map, as of the picture."
+                ),
+                io.String.Input(
+                    "pose_json",
+                    default="",
+                    multiline=True,
+                    tooltip="OpenPose JSON (of OpenPose, DWPose or an editor). If there is any, it is drawn instead of "
+                    "the preset.",
+                ),
+                io.Boolean.Input("hands", default=True, tooltip="Draw the hands where the pose has them."),
+                io.Combo.Input(
+                    "fit",
+                    options=list(poses.FITS),
+                    default="contain",
+                    tooltip="If the pose was made for another shape: contain shows all of it, cover fills the map, "
+                    "stretch distorts it.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="pose map", tooltip="For a ControlNet of the OpenPose kind."),
+                io.Custom("POSE_KEYPOINT").Output(
+                    display_name="keypoints", tooltip="The points, in pixels of the map."
+                ),
+                io.String.Output(
+                    display_name="prompt words", tooltip="Framing, view and gesture; empty for a pose from JSON."
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, preset: str | None = None) -> bool | str:
+        """Refuse an unknown preset before anything runs; ComfyUI does not."""
+        return presets.refusal("pose preset", preset, poses.names(_folders())) or True
+
+    @classmethod
+    def fingerprint_inputs(cls, preset: str | None = None, **_: object) -> tuple[str | None, int]:
+        """Run again when the preset's file has changed."""
+        return presets.fingerprint(preset, _folders(), poses.SUFFIXES)
+
+    @classmethod
+    def execute(
+        cls, preset: str, width: int, height: int, pose_json: str, hands: bool, fit: poses.Fit
+    ) -> io.NodeOutput:
+        """Draw the pose."""
+        if pose_json.strip():
+            pose, words = poses.read(pose_json, (width, height)), ""
+        else:
+            chosen = poses.load(preset, _folders())
+            pose, words = chosen.pose, chosen.prompt
+        pose = (pose if hands else pose.without_hands()).fitted(width, height, fit)
+        image = poses.draw(pose.keypoints, width, height)
+        warnings = [] if image.any() else ["No point of the pose lies in the picture; the map is black."]
+        return io.NodeOutput(
+            torch.from_numpy(image).float().div_(255)[None],
+            poses.to_pose_keypoint(pose),
+            words,
+            ui={"portrait_studio": [{"kind": "pose", "people": len(pose.keypoints), "warnings": warnings}]},
+        )

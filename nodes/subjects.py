@@ -1,0 +1,104 @@
+"""Subjects on the canvas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.sd
+import comfy.utils
+
+from ..portrait import presets, subjects
+from ..portrait.errors import PortraitError
+from .api import io
+from .folders import own_folder
+
+
+class PortraitLoadSubject(io.ComfyNode):
+    """A person: the LoRA on MODEL and CLIP, and the words that call the person up."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Describe the node."""
+        return io.Schema(
+            node_id="PortraitLoadSubject",
+            display_name="Load Subject",
+            category="Portrait Studio/Subjects",
+            description="Applies a subject's LoRA to the model and gives the subject's prompt words and references.",
+            inputs=[
+                io.Model.Input("model", tooltip="The checkpoint's diffusion model."),
+                io.Clip.Input("clip", tooltip="The checkpoint's text encoder."),
+                io.Combo.Input(
+                    "subject",
+                    options=[subjects.NONE, *subjects.names(own_folder("subjects"))],
+                    default=subjects.NONE,
+                    tooltip="The person, from models/portrait_studio/subjects; none passes model and clip through.",
+                ),
+                io.Float.Input(
+                    "strength_model",
+                    default=1.0,
+                    min=-2.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="How strongly the LoRA changes the diffusion model.",
+                ),
+                io.Float.Input(
+                    "strength_clip",
+                    default=1.0,
+                    min=-2.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="How strongly the LoRA changes the text encoder.",
+                ),
+                io.String.Input(
+                    "words",
+                    default="person",
+                    tooltip="The prompt words when no subject is chosen, such as woman or man.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="The model with the subject in it."),
+                io.Clip.Output(display_name="clip", tooltip="The text encoder with the subject in it."),
+                io.String.Output(display_name="prompt words", tooltip="Trigger and class word, to put in the prompt."),
+                io.Custom("PORTRAIT_SUBJECT").Output(
+                    display_name="subject", tooltip="For choosing faces by likeness and for scoring it."
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, subject: str | None = None) -> bool | str:
+        """Refuse an unknown subject before anything runs; ComfyUI does not."""
+        return presets.refusal("subject", subject, [subjects.NONE, *subjects.names(own_folder("subjects"))]) or True
+
+    @classmethod
+    def fingerprint_inputs(cls, subject: str | None = None, **_: object) -> tuple[str | None, int]:
+        """Run again when the subject has been saved anew."""
+        card = own_folder("subjects") / (subject or subjects.NONE) / subjects.CARD
+        return subject, card.stat().st_mtime_ns if card.is_file() else 0
+
+    @classmethod
+    def execute(
+        cls, model: Any, clip: Any, subject: str, strength_model: float, strength_clip: float, words: str
+    ) -> io.NodeOutput:
+        """Load the subject and apply its LoRA."""
+        if subject == subjects.NONE:
+            person = subjects.nobody(words)
+            return io.NodeOutput(model, clip, person.prompt_words, person)
+        person = subjects.load(subject, own_folder("subjects"))
+        if person.lora and (strength_model or strength_clip):
+            model, clip = _with_lora(model, clip, person, strength_model, strength_clip)
+        return io.NodeOutput(model, clip, person.prompt_words, person)
+
+
+def _with_lora(model: Any, clip: Any, person: subjects.Subject, strength_model: float, strength_clip: float) -> Any:
+    lora = comfy.utils.load_torch_file(str(person.lora), safe_load=True)
+    new_model, new_clip = comfy.sd.load_lora_for_models(model, clip, lora, strength_model, strength_clip)
+    if _patches(new_model) == _patches(model) and _patches(new_clip.patcher) == _patches(clip.patcher):
+        raise PortraitError(
+            f"The LoRA of subject {person.name!r} fits no layer of this checkpoint; load the kind it was trained on."
+        )
+    return new_model, new_clip
+
+
+def _patches(patcher: Any) -> int:
+    return sum(len(patches) for patches in patcher.patches.values())
