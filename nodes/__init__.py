@@ -8,4 +8,8 @@ class PortraitStudioExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return every node class; the imports stay here so that the command line never loads ComfyUI."""
-        return []
+        from .poses import PortraitPosePreset
+        from .subjects import PortraitLoadSubject
+        from .tones import PortraitToneFilter
+
+        return [PortraitLoadSubject, PortraitPosePreset, PortraitToneFilter]
