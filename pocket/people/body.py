@@ -126,6 +126,9 @@ class Body:
             )
             for name in names["groups"]
         }
+        state = self._state({}, {}, 1)[:, self._template.numel() - 12 * len(self.bones) :]
+        heads, frames = state.split([3 * len(self.bones), 9 * len(self.bones)], 1)
+        self._average = heads.unflatten(1, (-1, 3)), self._settle(frames.unflatten(1, (-1, 3, 3)))
         self.canonical = self.mesh().rest[0]
 
     def mesh(
@@ -198,26 +201,43 @@ class Body:
         bones = len(self.bones)
         rest, heads, frames = state.split([self._template.numel() - 12 * bones, 3 * bones, 9 * bones], 1)
         rest, heads = rest.unflatten(1, (-1, 3)), heads.unflatten(1, (-1, 3))
-        frames = nearest_rotation(frames.unflatten(1, (-1, 3, 3)))
-        # `settle` takes a bone from this body's rest to the reference pose; the root keeps its place.
-        settle = self._reference @ frames.transpose(-1, -2)
-        settle[:, 0] = torch.eye(3, dtype=self.dtype, device=self.device)
+        frames = frames.unflatten(1, (-1, 3, 3))
+        settle = self._settle(frames)
         turns = torch.zeros(1, bones, 3, dtype=self.dtype, device=self.device) if pose is None else pose.to(heads)
-        turns = rotation_matrix(turns).expand(size, -1, -1, -1)
-
-        rotations, joints = [turns[:, :1]], [torch.zeros_like(heads[:, :1])]
-        for bone, parent, slot in self._levels[1:]:
-            offsets = settle[:, parent] @ (heads[:, bone] - heads[:, parent])[..., None]
-            joints.append(joints[-1][:, slot] + (rotations[-1][:, slot] @ offsets)[..., 0])
-            rotations.append(rotations[-1][:, slot] @ turns[:, bone])
-        order = torch.cat([level[0] for level in self._levels]).argsort()
-        rotation, joint = torch.cat(rotations, 1)[:, order], torch.cat(joints, 1)[:, order]
+        rotation, joint = self._chain(turns.expand(size, -1, -1), heads, settle)
 
         linear = rotation @ settle
         transforms = torch.cat([linear, joint[..., None] - linear @ heads[..., None]], -1)
         blend = (self.skin_weights @ transforms.flatten(2)).unflatten(2, (3, 4))
         vertices = (blend[..., :3] @ rest[..., None])[..., 0] + blend[..., 3]
         return BodyMesh(vertices, rest, joint, rotation, transforms, self._keypoints(vertices, joint))
+
+    def skeleton(self, pose: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turns `[B, J, 3, 3]` and joints `[B, J, 3]` of the average body in `pose` `[B, J, 3]`, without a mesh.
+
+        It is differentiable, for inverse kinematics.
+        """
+        heads, settle = self._average
+        return self._chain(pose, heads.expand(len(pose), -1, -1), settle.expand(len(pose), -1, -1, -1))
+
+    def _settle(self, frames: torch.Tensor) -> torch.Tensor:
+        """What turns each bone from this body's rest to the reference pose `[B, J, 3, 3]`; the root keeps its place."""
+        settle = self._reference @ nearest_rotation(frames).transpose(-1, -2)
+        settle[:, 0] = torch.eye(3, dtype=self.dtype, device=self.device)
+        return settle
+
+    def _chain(
+        self, pose: torch.Tensor, heads: torch.Tensor, settle: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Forward kinematics: turns `[B, J, 3, 3]` and joints `[B, J, 3]`, parents before children."""
+        turns = rotation_matrix(pose)
+        rotations, joints = [turns[:, :1]], [torch.zeros_like(heads[:, :1])]
+        for bone, parent, slot in self._levels[1:]:
+            offsets = settle[:, parent] @ (heads[:, bone] - heads[:, parent])[..., None]
+            joints.append(joints[-1][:, slot] + (rotations[-1][:, slot] @ offsets)[..., 0])
+            rotations.append(rotations[-1][:, slot] @ turns[:, bone])
+        order = torch.cat([level[0] for level in self._levels]).argsort()
+        return torch.cat(rotations, 1)[:, order], torch.cat(joints, 1)[:, order]
 
 
 def rotation_matrix(vectors: torch.Tensor) -> torch.Tensor:
