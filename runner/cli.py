@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -94,10 +95,11 @@ def check(graph: Graph, settings: Settings = None, host: Host = DEFAULT_HOST, as
         findings = source.check(client, graph, source.parse_settings(settings or []))
         for finding in findings:
             if as_json:
-                out.file.write(json.dumps(finding, ensure_ascii=False) + "\n")
+                sys.stdout.write(json.dumps(asdict(finding), ensure_ascii=False) + "\n")
             else:
-                err.print(f"[red]✗[/] {escape(finding['message'])}", highlight=False, soft_wrap=True)
-        if findings:
+                mark = "[red]✗[/]" if finding.level == "error" else "[yellow]![/]"
+                err.print(f"{mark} {escape(finding.message)}", highlight=False, soft_wrap=True)
+        if any(finding.level == "error" for finding in findings):
             raise typer.Exit(exit_code("graph"))
         if not as_json:
             err.print("[green]✓[/] The graph can run on this host.")
@@ -115,14 +117,14 @@ def to_api(
         if target is None:
             sys.stdout.write(text)
         else:
-            source.write(target, text)
+            output.replace(output.prepare(target.parent) / target.name, text.encode())
 
 
 @graphs.command()
 def parameters(graph: Graph, as_json: Json = False) -> None:
     """List what can be set on a graph."""
     with _reporting(as_json):
-        found = source.parameters(graph)
+        found = source.parameter_rows(graph)
         if as_json:
             for row in found:
                 sys.stdout.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
@@ -147,7 +149,7 @@ def hosts(
                 with Client(url, timeout=10.0) as client:
                     info = client.about()
                 table.add_row(*_host_row(info))
-                found = vars(info)
+                found = asdict(info)
             except AddressError as error:
                 failures.append(error)
                 found = {"url": url, "error": type(error).__name__, "message": str(error)}

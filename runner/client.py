@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from . import events
@@ -17,14 +17,12 @@ from .errors import (
     AddressError,
     ConnectionLostError,
     HostError,
-    JobTimeoutError,
-    LostError,
     NotComfyUIError,
     NothingThereError,
     RefusedError,
-    StalledError,
 )
-from .host import LocalHost, tail
+from .follow import Follow, Outcome
+from .host import LocalHost
 from .refusal import describe
 from .stream import Message, Stream
 from .transport import Address, Answer, Transport
@@ -47,25 +45,6 @@ class HostInfo:
     running: int
     pending: int
     pack: bool
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a prompt ended, as /history tells it.
-
-    `state` is "success", "error" or "interrupted"; `outputs` maps a node id to what the node showed; `cached` are the
-    nodes that did not run because an earlier prompt had done their work; `seconds` is the time in each node that was
-    seen over the websocket (it may be empty); `failure` is the host's `execution_error` message; `notes` are messages
-    of nodes that blocked what follows them, without failing.
-    """
-
-    prompt_id: str
-    state: str
-    outputs: dict[str, dict[str, Any]]
-    cached: frozenset[str]
-    seconds: dict[str, float]
-    failure: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 class Client:
@@ -228,16 +207,9 @@ class Client:
             "client_id": self.client_id,  # without it, cached outputs are missing from /history
             "extra_data": {"extra_pnginfo": {"workflow": workflow}} if workflow else {},
         }
-        for last in (False, False, True):
-            try:
-                answer = self.transport.post("/prompt", body)
-                break
-            except ConnectionLostError:
-                # The host may have it all the same: a second posting would run it twice under one id.
-                if self._arrived(prompt_id):
-                    return
-                if last:
-                    raise
+        answer = self._post_once(body)
+        if answer is None:
+            return
         if answer.status == 400:
             refused = self._json(answer, (400,))
             raise RefusedError(describe(refused, prompt), refused.get("node_errors"))
@@ -249,6 +221,19 @@ class Client:
         if accepted.get("node_errors"):
             self.cancel(prompt_id)
             raise RefusedError(describe(accepted, prompt), accepted["node_errors"])
+
+    def _post_once(self, body: dict[str, Any], attempts: int = 3) -> Answer | None:
+        """Post a prompt so that the host has it once; None when it arrived and the answer did not."""
+        while True:
+            attempts -= 1
+            try:
+                return self.transport.post("/prompt", body)
+            except ConnectionLostError:
+                # The host may have it all the same: a second posting would run it twice under one id.
+                if self._arrived(body["prompt_id"]):
+                    return None
+                if not attempts:
+                    raise
 
     def _arrived(self, prompt_id: str, patience: float = 2.0) -> bool:
         end = time.monotonic() + patience
@@ -284,7 +269,7 @@ class Client:
         """
         watch = self._watches[prompt_id]
         try:
-            return _Follow(self, watch, timeout).wait()
+            return Follow(self, watch, timeout).wait()
         finally:
             self._watches.pop(prompt_id, None)
 
@@ -315,171 +300,3 @@ class Client:
 
     def _stranger(self) -> NotComfyUIError:
         return NotComfyUIError(f"What answers at {self.address.url} is not ComfyUI: check the address and the port")
-
-
-class _Follow:
-    """The waiting of one `Client.follow` call."""
-
-    def __init__(self, client: Client, watch: Watch, timeout: float) -> None:
-        self.client = client
-        self.watch = watch
-        self.begin = time.monotonic()
-        self.deadline = self.begin + timeout if timeout else None
-        self.timeout = timeout
-        self.away: float | None = None
-        self.missing: float | None = None
-        self.next_history = self.begin + 0.25
-        self.next_queue = self.begin
-        self.pause = 0.05
-        self.reads = 0
-        self.probed = False
-
-    def wait(self) -> Outcome:
-        while True:
-            if self.deadline is not None and time.monotonic() > self.deadline:
-                self._give_up()
-            message = None
-            if not self.watch.ended:
-                message = self.client.listen(max(0.0, min(self.next_history, self.next_queue) - time.monotonic()))
-            now = time.monotonic()
-            if message is not None and message.type == "status" and not self.watch.started:
-                self.next_queue = min(self.next_queue, now + 0.05)
-            if self.watch.ended or now >= self.next_history or now >= self.next_queue:
-                outcome = self._ask(now)
-                if outcome is not None:
-                    return outcome
-
-    def _ask(self, now: float) -> Outcome | None:
-        """Look at the truth; returns None while the job goes on."""
-        try:
-            queue = self.client.queue() if now >= self.next_queue and not self.watch.ended else None
-            entry = self.client.history(self.watch.prompt_id)
-        except (NothingThereError, ConnectionLostError) as error:
-            self._host_away(error, now)
-            return None
-        if self.away is not None:
-            self.away = None
-            self.watch.tell(events.HostBack(prompt_id=self.watch.prompt_id))
-        if entry is not None:
-            self.watch.finish()
-            return _outcome(self.watch, entry)
-        if self.watch.ended:
-            # "success" is said before the history is written: look again, at once and then more slowly.
-            time.sleep(min(0.001 * 2**self.reads, 0.25))
-            self.reads += 1
-            self.watch.ended = self.reads < 20
-        if queue is not None:
-            self._place(queue, now)
-        self.pause = min(self.pause * 1.5, 1.0)
-        heard = self.client.stream.connected and self.missing is None
-        self.next_history = now + (2.0 if heard else self.pause)
-        if now >= self.next_queue:
-            self.next_queue = now + (2.0 if heard else self.pause)
-        return None
-
-    def _place(self, queue: tuple[list[str], list[str]], now: float) -> None:
-        """Find the job in the queue, and judge whether it lives."""
-        watch, client = self.watch, self.client
-        running, pending = queue
-        if watch.prompt_id in pending:
-            self.missing = None
-            watch.sign = now
-            position = len(running) + pending.index(watch.prompt_id)
-            if position != watch.position:
-                watch.position = position
-                watch.tell(events.Queued(prompt_id=watch.prompt_id, position=position))
-        elif watch.prompt_id in running:
-            self.missing = None
-            if watch.started is None:
-                watch.started = now
-            self._judge(now)
-        elif self.missing is None:
-            self.missing = now
-        elif now - self.missing > client.lost_grace:
-            raise LostError(
-                f"The host at {client.address.url} knows nothing of job {watch.prompt_id} any more: it was deleted "
-                "from the queue or the host was restarted; run it again",
-                watch.prompt_id,
-            )
-
-    def _judge(self, now: float) -> None:
-        watch, client = self.watch, self.client
-        assert watch.started is not None
-        if not client.stream.connected:
-            watch.sign = now  # without the websocket, silence means nothing
-            return
-        quiet = now - max(watch.started, watch.sign)
-        if not watch.working and quiet > client.start_grace / 2 and not self.probed:
-            # A live worker's node is told again to a socket that opens; so silence is not the socket's fault.
-            self.probed = True
-            client.stream.close()
-        elif not watch.working and quiet > client.start_grace and self.probed:
-            raise StalledError(
-                f"The worker of the host at {client.address.url} is dead: it took job {watch.prompt_id} and has not "
-                f"begun a node in {client.start_grace:g} s; restart that ComfyUI and run the job again"
-            )
-        elif client.stall and quiet > client.stall:
-            where = f" in {watch.title(watch.node)}" if watch.node else ""
-            raise StalledError(
-                f"Job {watch.prompt_id} has made no progress{where} for {client.stall:g} s on the host at "
-                f"{client.address.url}: look at its log, or allow more with --stall"
-            )
-        elif now - max(watch.sign, client.stream.heard) > client.silence:
-            # A socket can be dead without anyone noticing, or forgotten by the host when an older one closed late.
-            client.stream.close()
-
-    def _host_away(self, error: Exception, now: float) -> None:
-        watch, client = self.watch, self.client
-        where = f" while {watch.title(watch.node)} ran" if watch.node else ""
-        if client.local is not None and client.local.process.poll() is not None:
-            raise HostError(
-                f"ComfyUI ended in mid-job{where} (exit code {client.local.process.returncode}); its log ends: "
-                f"{tail(client.local.log)}"
-            ) from error
-        if self.away is None:
-            self.away = now
-            client.stream.close()
-            watch.tell(events.HostAway(prompt_id=watch.prompt_id, reason=str(error)))
-        elif now - self.away > client.patience:
-            raise HostError(
-                f"The host at {client.address.url} went away{where} and did not come back in {client.patience:g} s; "
-                f"the job was {watch.prompt_id}"
-            ) from error
-        self.next_history = self.next_queue = now + 0.5
-
-    def _give_up(self) -> None:
-        watch = self.watch
-        where = f"in {watch.title(watch.node)}" if watch.node else "waiting" if watch.started is None else "running"
-        try:
-            self.client.cancel(watch.prompt_id)
-            end = "it was cancelled on the host"
-        except (AddressError, HostError):
-            end = "it could not be cancelled, since the host does not answer"
-        raise JobTimeoutError(
-            f"Job {watch.prompt_id} was still {where} after {self.timeout:g} s; {end}", watch.prompt_id
-        )
-
-
-def _outcome(watch: Watch, entry: dict[str, Any]) -> Outcome:
-    """Read a history entry. Its last message decides: `status_str` says "success" for some failures."""
-    status = entry.get("status") or {}
-    messages = [(kind, data) for kind, data in status.get("messages") or []]
-    last = messages[-1][0] if messages else ""
-    if last == "execution_interrupted":
-        state = "interrupted"
-    elif last == "execution_success" or (not messages and status.get("status_str") == "success"):
-        state = "success"
-    else:
-        state = "error"
-    cached = next((data.get("nodes", ()) for kind, data in messages if kind == "execution_cached"), ())
-    failure = next((data for kind, data in reversed(messages) if kind == "execution_error"), {})
-    notes = [f"{watch.title(str(note.get('node_id')))}: {note.get('exception_message', '')}" for note in watch.errors]
-    return Outcome(
-        prompt_id=watch.prompt_id,
-        state=state,
-        outputs=entry.get("outputs") or {},
-        cached=frozenset(cached),
-        seconds=dict(watch.seconds),
-        failure=dict(failure),
-        notes=tuple(notes) if state == "success" else (),
-    )

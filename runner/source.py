@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from . import graph as graphs
 from .client import Client
 from .errors import PromptError
 from .job import Job
-from .prompt import name_of, prepare
+from .prompt import name_of, prepare, refuse
+from .record import Stage
 
 PHOTO_INPUTS = {"PortraitLoadPhotos": "files", "LoadImage": "image"}
 
@@ -67,11 +69,7 @@ def api_job(graph: ApiGraph, settings: Mapping[str, str], photos: Sequence[str],
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(declared))}"
             raise PromptError(f"{name_of(node, prompt[node])} has no input {key!r}, {hint}")
         prompt[node]["inputs"][key] = _value(address, text, declared[key])
-    if photos:
-        node, key = _photo_input(prompt)
-        if key == "image" and len(photos) > 1:
-            raise PromptError(f"{name_of(node, prompt[node])} takes one photo, and {len(photos)} were given")
-        prompt[node]["inputs"][key] = "\n".join(photos)
+    prompt = _with_photos(prompt, photos, None)
     return Job(prompt=prompt, graph=graph.name, parameters=dict(settings))
 
 
@@ -120,7 +118,7 @@ def job(
     client: Client,
     path: Path,
     settings: Mapping[str, str],
-    photos: Callable[[], Sequence[str]],
+    photos: Callable[[], Sequence[str]] = tuple,
     prompt_id: str = "",
 ) -> Job:
     """Build the job that a graph file describes; `photos` uploads them once all else has been found good.
@@ -128,13 +126,122 @@ def job(
     Raises PromptError or GraphError before anything is uploaded. With `prompt_id` the job is looked for on the host.
     """
     api = read_api(path)
-    if api is None:
-        raise PromptError(f"{path.name!r} is not a graph in API format")
-    api_job(api, settings, (), client.object_info())
-    made = api_job(api, settings, photos(), client.object_info())
+    build = _api_builder(api, settings, client) if api else _ui_builder(graphs.read(path), settings, client)
+    build(())
+    made = build(photos())
     return replace(made, prompt_id=prompt_id, find=True) if prompt_id else made
+
+
+def to_api(client: Client, path: Path) -> dict[str, Any]:
+    """Return the API prompt of a UI graph for the nodes of a host; an API graph is given back pruned."""
+    api = read_api(path)
+    info = client.object_info()
+    return prepare(api.prompt, info) if api else graphs.to_api(graphs.read(path), info)
+
+
+def parameter_rows(path: Path) -> list[dict[str, Any]]:
+    """Return what can be set on a graph: name, type, default, range, help (English), and the photos' input if any.
+
+    Of an API graph these are its nodes' literal inputs, by address.
+    """
+    api = read_api(path)
+    if api is None:
+        known = graphs.parameters(graphs.read(path)).values()
+        return [
+            {
+                "name": one.name,
+                "type": one.type,
+                "default": one.default,
+                "range": one.range,
+                "help": one.help.get("en", ""),
+            }
+            for one in known
+        ]
+    kinds = {bool: "BOOLEAN", int: "INT", float: "FLOAT", str: "STRING"}
+    return [
+        {
+            "name": f"{node}.{key}",
+            "type": kinds[type(value)],
+            "default": value,
+            "range": "",
+            "help": (body.get("_meta") or {}).get("title", body["class_type"]),
+        }
+        for node, body in api.prompt.items()
+        if isinstance(body, dict) and "class_type" in body
+        for key, value in (body.get("inputs") or {}).items()
+        if type(value) in kinds
+    ]
 
 
 def failure_name(error: Exception) -> str:
     """Return the name of the exit code (runner/exit_codes.json) of an error that carries none itself."""
-    return "graph" if type(error).__name__ == "GraphError" else "failed"
+    return "graph" if isinstance(error, graphs.GraphError) else "failed"
+
+
+def _api_builder(graph: ApiGraph, settings: Mapping[str, str], client: Client) -> Callable[[Sequence[str]], Job]:
+    return lambda photos: api_job(graph, settings, photos, client.object_info())
+
+
+def check(client: Client, path: Path, settings: Mapping[str, str]) -> list[graphs.Finding]:
+    """Return all that would keep a graph from running on a host, and warnings; nothing is queued or uploaded."""
+    api = read_api(path)
+    if api is None:
+        graph = graphs.read(path)
+        return graphs.check(graph, client.object_info(), _models(client, graph), settings)
+    findings = graphs.check_prompt(api.prompt, client.object_info())
+    if not any(finding.level == "error" for finding in findings):
+        api_job(api, settings, (), client.object_info())
+    return findings
+
+
+def _models(client: Client, graph: graphs.UIGraph) -> dict[str, list[str]]:
+    """Return what the host has in the folders that the graph's required models belong to."""
+    required = graph.studio.get("requires", {}).get("models", ())
+    return {folder: client.models(folder) for folder in sorted({str(model["folder"]) for model in required})}
+
+
+def _ui_builder(graph: graphs.UIGraph, settings: Mapping[str, str], client: Client) -> Callable[[Sequence[str]], Job]:
+    known = graphs.parameters(graph)
+    studio = graph.studio
+    name = str(studio.get("name") or Path(graph.source).stem)
+    values = {key: one.default for key, one in known.items() if one.default is not None}
+    values |= {key: known[key].accept(value) for key, value in settings.items() if key in known}
+    refuse(graphs.check(graph, client.object_info(), _models(client, graph), settings))
+    seed = values.get("seed")
+    prompt = graphs.to_api(graph, client.object_info(), seed=seed if isinstance(seed, int) else 0)
+    prompt = graphs.apply(prompt, known, settings, graph.source)
+    # The canvas shows what the graph says; what this job set instead is told beside it.
+    workflow = {
+        **graph.data,
+        "extra": {**(graph.data.get("extra") or {}), "portrait_studio_job": {"parameters": values}},
+    }
+    stages = tuple(
+        Stage(one.name, str(one.title.get("en", "")), one.image, one.likeness, one.nodes)
+        for one in graphs.stages(graph)
+    )
+
+    def build(photos: Sequence[str]) -> Job:
+        whole = _with_photos(prompt, photos, graphs.photo_input(graph) if photos else None)
+        return Job(
+            prompt=prepare(whole, client.object_info()),
+            graph=name,
+            version=str(studio.get("version", "")),
+            workflow=workflow,
+            parameters=values,
+            stages=stages,
+        )
+
+    return build
+
+
+def _with_photos(prompt: Mapping[str, Any], photos: Sequence[str], place: tuple[str, str] | None) -> dict[str, Any]:
+    """Return the prompt with the photos' names in the input that takes them."""
+    if not photos:
+        return dict(prompt)
+    node, key = place or _photo_input(prompt)
+    if node not in prompt:
+        raise PromptError(f"The node that takes the photos (node {node}) is muted, bypassed or unused in this graph")
+    if prompt[node]["class_type"] == "LoadImage" and len(photos) > 1:
+        raise PromptError(f"{name_of(node, prompt[node])} takes one photo, and {len(photos)} were given")
+    changed = {**prompt[node], "inputs": {**prompt[node].get("inputs", {}), key: "\n".join(photos)}}
+    return {**prompt, node: changed}

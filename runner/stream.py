@@ -61,9 +61,9 @@ class Stream:
         if time.monotonic() < self._retry_at:
             return False
         try:
-            self._socket = websocket.create_connection(self.url, timeout=self.timeout)
+            opened = self._socket = websocket.create_connection(self.url, timeout=self.timeout)
             # Only the first text frame may carry this; without it the host sends previews that name no job.
-            self._socket.send(json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}))
+            opened.send(json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}))
             end = time.monotonic() + self.timeout
             while time.monotonic() < end:
                 message = self._read(self.timeout)
