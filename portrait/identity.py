@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -153,6 +153,28 @@ def likeness(first: np.ndarray, second: np.ndarray) -> float:
             f"Embeddings of {first.size} and {second.size} numbers cannot be compared; measure both with one backend."
         )
     return float(np.clip(normalised(first) @ normalised(second), -1.0, 1.0))
+
+
+def likeness_to(image: np.ndarray, person: np.ndarray, with_embedder: Embedder) -> Callable[[Face], float]:
+    """Return the function that tells how much a face of this picture is the person."""
+
+    def measured(face: Face) -> float:
+        return likeness(embed(image, face, with_embedder), person)
+
+    return measured
+
+
+def known_faces(subject: Any, photos: Sequence[np.ndarray]) -> tuple[np.ndarray | None, Embedder]:
+    """Return the direction `[K]` of a person, and the embedder that measures against it.
+
+    `subject` has `references` `[K, D]` (or None) and `backend` (see portrait.subjects); without references the photos
+    (RGB, uint8) are measured with SFace. None stands for nobody known.
+    """
+    references = getattr(subject, "references", None)
+    if references is not None and len(references):
+        return reference(references), embedder(subject.backend or "sface")
+    found = embed_largest(photos)
+    return (reference(found) if found else None), embedder()
 
 
 def embed_largest(images: Iterable[np.ndarray], with_embedder: Embedder | None = None) -> list[np.ndarray]:

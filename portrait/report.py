@@ -86,14 +86,14 @@ def judge(
     photos: Sequence[np.ndarray],
     names: Sequence[str] | None = None,
     limits: Limits | None = None,
-    references: np.ndarray | None = None,
+    person: np.ndarray | None = None,
     embedder: identity.Embedder | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Return the report on photos `[H, W, 3]` (RGB, uint8).
 
-    The subject is who `references` `[K, D]` show, or else the person in most photos (by average linkage of the
-    embeddings). In a photo of several people the subject's face counts. `progress` is called with (done, total).
+    The subject is `person` (an embedding `[K]`), or else who is in most photos (by average linkage of the embeddings).
+    In a photo of several people the subject's face counts. `progress` is called with (done, total).
 
     Raises PortraitError when there are no photos or another number of names.
     """
@@ -111,7 +111,7 @@ def judge(
         embeddings.append([identity.embed(photo, face, embedder) for face in found])
         if progress:
             progress(done, len(photos))
-    subject = _subject(embeddings, references, limits.same_person)
+    subject = person if person is not None else _most_seen(embeddings, limits.same_person)
     for photo, verdict, measured in zip(photos, verdicts, embeddings, strict=True):
         _judge_one(photo, verdict, measured, subject, limits)
     _reject_duplicates(photos, verdicts)
@@ -156,11 +156,7 @@ def missing(verdicts: Sequence[Verdict]) -> list[str]:
     return wanted
 
 
-def _subject(
-    embeddings: Sequence[Sequence[np.ndarray]], references: np.ndarray | None, threshold: float
-) -> np.ndarray | None:
-    if references is not None and len(references):
-        return identity.reference(references)
+def _most_seen(embeddings: Sequence[Sequence[np.ndarray]], threshold: float) -> np.ndarray | None:
     everyone = [embedding for photo in embeddings for embedding in photo]
     owners = [index for index, photo in enumerate(embeddings) for _ in photo]
     if not everyone:

@@ -1,0 +1,200 @@
+"""Photos on the canvas: loading them, and the report on which of them will do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..portrait import contact_sheet, identity, photos, report
+from ..portrait.errors import PortraitError
+from ..portrait.tensors import to_image, to_uint8
+from .api import io, ui
+from .notice import notice
+
+
+def _paths(folder: str, files: str, max_photos: int) -> list[Path]:
+    """Return the photos asked for: the folder's in natural order, then the named ones in theirs, none twice."""
+    import folder_paths
+
+    root = Path(folder_paths.get_input_directory())
+    # Upload widgets append the kind of folder to a name.
+    names = [line.strip().removesuffix("[input]").strip() for line in files.splitlines()]
+    found = photos.list_folder(root, folder) if folder.strip() else []
+    found += [photos.inside(root, name) for name in names if name]
+    if not found:
+        raise PortraitError("No photos are named: type a folder under input/, or one file name a line.")
+    unique = list(dict.fromkeys(found))
+    return unique[:max_photos] if max_photos > 0 else unique
+
+
+class PortraitLoadPhotos(io.ComfyNode):
+    """A folder or named files as a list of upright pictures."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Describe the node."""
+        return io.Schema(
+            node_id="PortraitLoadPhotos",
+            display_name="Load Photos",
+            category="Portrait Studio/Photos",
+            description="Loads the photos of a folder under input/, or those named, as a list: upright, in sRGB, "
+            "each at its own size.",
+            inputs=[
+                io.String.Input(
+                    "folder",
+                    default="",
+                    tooltip="A folder under ComfyUI's input folder; its photos come in natural order (2 before 10).",
+                ),
+                io.String.Input(
+                    "files",
+                    default="",
+                    multiline=True,
+                    tooltip="Names of uploaded photos under input/, one a line; they follow those of the folder.",
+                ),
+                io.Int.Input("max_photos", default=0, min=0, max=1000, tooltip="At most so many photos; 0 means all."),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", is_output_list=True, tooltip="The photos, one by one."),
+                io.String.Output(display_name="names", is_output_list=True, tooltip="Their file names."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, folder: str = "", files: str = "", max_photos: int = 0) -> str:
+        """Run again when a file was added, taken away or changed."""
+        digest = hashlib.sha256()
+        for path in _paths(folder, files, max_photos):
+            facts = path.stat()
+            digest.update(f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
+    @classmethod
+    def execute(cls, folder: str, files: str, max_photos: int) -> io.NodeOutput:
+        """Read the photos; one sentence names every file that cannot be read."""
+        paths = _paths(folder, files, max_photos)
+        images = [to_image(picture) for picture in photos.read_all(paths)]
+        return io.NodeOutput(
+            images,
+            [path.name for path in paths],
+            ui=notice("photos", text=f"{len(images)} photos", photos=len(images)),
+        )
+
+
+class PortraitPhotoReport(io.ComfyNode):
+    """Accepts or rejects each photo with its reason, and says what the set lacks."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Describe the node."""
+        limits = report.Limits()
+        return io.Schema(
+            node_id="PortraitPhotoReport",
+            display_name="Photo Report",
+            category="Portrait Studio/Photos",
+            description="Looks at every photo before training: is there a face, large, sharp and well lit enough, is "
+            "it the same person, is it not a near copy of another? Tells what views are missing.",
+            is_input_list=True,
+            is_output_node=True,
+            inputs=[
+                io.Image.Input("images", tooltip="The photos of one person, as a list or a batch."),
+                io.Int.Input(
+                    "min_face", default=limits.min_face, min=16, max=2048, tooltip="The narrowest face, in pixels."
+                ),
+                io.Float.Input(
+                    "max_yaw",
+                    default=limits.max_yaw,
+                    min=5.0,
+                    max=90.0,
+                    step=1.0,
+                    tooltip="How far the head may be turned to a side, in degrees.",
+                ),
+                io.Float.Input(
+                    "min_sharpness",
+                    default=limits.min_sharpness,
+                    min=0.0,
+                    max=1.0,
+                    step=0.001,
+                    tooltip="The softest face: 0.012 is soft, 0.05 crisp.",
+                ),
+                io.Float.Input(
+                    "same_person",
+                    default=limits.same_person,
+                    min=-1.0,
+                    max=1.0,
+                    step=0.001,
+                    tooltip="The likeness that makes two faces one person: 0.363 for photographs, about 0.67 for "
+                    "rendered heads.",
+                ),
+                io.String.Input("names", optional=True, force_input=True, tooltip="The names of the photos."),
+                io.Custom("PORTRAIT_SUBJECT").Input(
+                    "subject", optional=True, tooltip="Who it should be; else it is who most photos show."
+                ),
+                io.Image.Input(
+                    "references", optional=True, tooltip="Photos of who it should be, instead of a subject."
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="accepted", is_output_list=True, tooltip="The photos that will do."),
+                io.String.Output(display_name="names", is_output_list=True, tooltip="Their names."),
+                io.Image.Output(display_name="contact sheet", tooltip="All photos with their verdicts."),
+                io.String.Output(display_name="report", tooltip="The report as JSON."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        images: list[torch.Tensor],
+        min_face: list[int],
+        max_yaw: list[float],
+        min_sharpness: list[float],
+        same_person: list[float],
+        names: list[str] | None = None,
+        subject: list[Any] | None = None,
+        references: list[torch.Tensor] | None = None,
+    ) -> io.NodeOutput:
+        """Judge the photos and draw the sheet."""
+        from comfy.utils import ProgressBar
+
+        pictures = [frame[None] for image in images for frame in image]
+        pixels = [to_uint8(picture[0]) for picture in pictures]
+        limits = report.Limits(
+            min_face=min_face[0], max_yaw=max_yaw[0], min_sharpness=min_sharpness[0], same_person=same_person[0]
+        )
+        known, embedder = identity.known_faces(subject[0] if subject else None, _uint8_frames(references))
+        bar = ProgressBar(len(pixels))
+        result = report.judge(pixels, names, limits, known, embedder, bar.update_absolute)
+        sheet = to_image(contact_sheet.draw(pixels, result))
+        facts = result.as_dict()
+        rejected = [f"{verdict.name}: {verdict.reason}" for verdict in result.verdicts if not verdict.accepted]
+        said = notice(
+            "photo_report",
+            rejected + result.missing,
+            f"{len(result.accepted)} of {len(pixels)} photos accepted",
+            **{key: facts[key] for key in ("accepted", "rejected", "missing", "backend")},
+        )
+        said |= ui.PreviewImage(sheet, cls=cls).as_dict()
+        chosen, kept = _accepted(pictures, result)
+        return io.NodeOutput(chosen, kept, sheet, json.dumps(facts, ensure_ascii=False, indent=1), ui=said)
+
+
+def _accepted(pictures: Sequence[torch.Tensor], result: report.Report) -> tuple[Any, Any]:
+    if result.accepted:
+        return [pictures[index] for index in result.accepted], [result.verdicts[i].name for i in result.accepted]
+    from comfy_execution.graph_utils import ExecutionBlocker
+
+    # An empty list would crash the nodes behind; so the sheet is shown, and they say why they did not run.
+    reasons = "; ".join(f"{verdict.name}: {verdict.reason}" for verdict in result.verdicts)
+    blocker = ExecutionBlocker(
+        f"The photo report accepted none of {len(pictures)} photos ({reasons}); add better ones."
+    )
+    return blocker, blocker
+
+
+def _uint8_frames(images: Sequence[torch.Tensor] | None) -> list:
+    return [to_uint8(frame) for image in images or [] for frame in image]
