@@ -25,7 +25,7 @@ def likelihood(encoded: np.ndarray) -> np.ndarray:
     r, g = encoded[..., 0] / total, encoded[..., 1] / total
     inside = _ramp(np.polyval(_UPPER, r) - g) * _ramp(g - np.polyval(_LOWER, r))
     from_white = np.hypot(r - 0.33, g - 0.33)
-    coloured = np.clip((from_white - _WHITE_RADIUS) / (1.75 * _WHITE_RADIUS), 0.0, 1.0)
+    coloured = np.clip((from_white - 0.5 * _WHITE_RADIUS) / (2.5 * _WHITE_RADIUS), 0.0, 1.0)
     unpainted = np.clip((_PAINT[1] - r) / (_PAINT[1] - _PAINT[0]), 0.0, 1.0)
     warm = np.clip((r - 0.335) / 0.02, 0.0, 1.0)
     lit = np.clip(total / 0.15, 0.0, 1.0)
