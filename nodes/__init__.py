@@ -8,8 +8,21 @@ class PortraitStudioExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return every node class; the imports stay here so that the command line never loads ComfyUI."""
+        from .faces import PortraitFaceCrop, PortraitFaceDetector, PortraitFacePaste
+        from .identity import PortraitIdentityScore
+        from .photos import PortraitLoadPhotos, PortraitPhotoReport
         from .poses import PortraitPosePreset
         from .subjects import PortraitLoadSubject
         from .tones import PortraitToneFilter
 
-        return [PortraitLoadSubject, PortraitPosePreset, PortraitToneFilter]
+        return [
+            PortraitLoadPhotos,
+            PortraitPhotoReport,
+            PortraitFaceCrop,
+            PortraitFacePaste,
+            PortraitFaceDetector,
+            PortraitIdentityScore,
+            PortraitLoadSubject,
+            PortraitPosePreset,
+            PortraitToneFilter,
+        ]
