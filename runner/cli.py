@@ -77,7 +77,7 @@ def run_command(
                 client,
                 graph,
                 values,
-                lambda: upload_photos(client, photos or [], listener),
+                (lambda: upload_photos(client, photos, listener)) if photos else None,
                 prompt_id=job_id(name) if name else "",
             )
             try:

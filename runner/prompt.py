@@ -19,12 +19,9 @@ def prepare(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> Prompt
     nodes or outputs, unknown nodes and inputs, values out of range, links to nowhere, circles, and file names that the
     host would not give back.
     """
-    if not isinstance(prompt, Mapping):
-        raise PromptError("The prompt is not in API format (node id -> class_type and inputs): export it with 'API'")
-    if not any(isinstance(body, Mapping) and isinstance(body.get("class_type"), str) for body in prompt.values()):
-        raise PromptError("The prompt holds no node: it is not a graph in API format")
-    kept = graphs.prune(prompt, object_info)
-    refuse(graphs.check_prompt(kept or prompt, object_info))
+    nodes = nodes_of(prompt)
+    kept = graphs.prune(nodes, object_info)
+    refuse(graphs.check_prompt(kept or nodes, object_info))
     _refuse_circles(kept)
     for node, body in kept.items():
         prefix = body["inputs"].get("filename_prefix")
@@ -33,6 +30,26 @@ def prepare(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> Prompt
                 f"{name_of(node, body)} saves as {prefix!r}, and the host hands out no file with '..' in its name"
             )
     return kept
+
+
+def nodes_of(prompt: Any) -> Prompt:
+    """Return the entries of an API prompt that are nodes, each with `inputs`.
+
+    Raises PromptError when there is none, or one is not of the right shape.
+    """
+    if not isinstance(prompt, Mapping):
+        raise PromptError("The prompt is not in API format (node id -> class_type and inputs): export it with 'API'")
+    nodes: Prompt = {}
+    for key, body in prompt.items():
+        if not isinstance(body, Mapping) or "class_type" not in body:
+            continue
+        inputs = body.get("inputs") or {}
+        if not isinstance(body["class_type"], str) or not isinstance(inputs, Mapping):
+            raise PromptError(f"Node {key} of the prompt is broken: class_type must be text, and inputs a mapping")
+        nodes[str(key)] = {**body, "inputs": dict(inputs)}
+    if not nodes:
+        raise PromptError("The prompt holds no node: it is not a graph in API format")
+    return nodes
 
 
 def refuse(findings: Sequence[graphs.Finding]) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from . import graph as graphs
 from .client import Client
 from .errors import PromptError
-from .job import Job
-from .prompt import name_of, prepare, refuse
+from .job import UPLOADS, Job
+from .prompt import name_of, nodes_of, prepare, refuse
 from .record import Stage
 
 PHOTO_INPUTS = {"PortraitLoadPhotos": "files", "LoadImage": "image"}
@@ -60,17 +60,19 @@ def api_job(graph: ApiGraph, settings: Mapping[str, str], photos: Sequence[str],
 
     `photos` are names on the host. Raises PromptError.
     """
-    prompt = prepare(graph.prompt, object_info)
+    prompt = nodes_of(graph.prompt)
     for address, text in settings.items():
         node, key = _address(prompt, address)
         declared = _declared(object_info, prompt[node]["class_type"])
+        if declared is None:
+            continue  # a node that the host does not have is named with its pack below
         if key not in declared:
             near = difflib.get_close_matches(key, declared, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(declared))}"
             raise PromptError(f"{name_of(node, prompt[node])} has no input {key!r}, {hint}")
         prompt[node]["inputs"][key] = _value(address, text, declared[key])
     prompt = _with_photos(prompt, photos, None)
-    return Job(prompt=prompt, graph=graph.name, parameters=dict(settings))
+    return Job(prompt=prepare(prompt, object_info), graph=graph.name, parameters=dict(settings))
 
 
 def _address(prompt: Mapping[str, Any], address: str) -> tuple[str, str]:
@@ -86,7 +88,9 @@ def _address(prompt: Mapping[str, Any], address: str) -> tuple[str, str]:
     return titled[0], key
 
 
-def _declared(object_info: Mapping[str, Any], class_type: str) -> dict[str, Any]:
+def _declared(object_info: Mapping[str, Any], class_type: str) -> dict[str, Any] | None:
+    if class_type not in object_info:
+        return None
     inputs = object_info[class_type].get("input", {})
     return {**inputs.get("required", {}), **inputs.get("optional", {})}
 
@@ -118,17 +122,18 @@ def job(
     client: Client,
     path: Path,
     settings: Mapping[str, str],
-    photos: Callable[[], Sequence[str]] = tuple,
+    photos: Callable[[], Sequence[str]] | None = None,
     prompt_id: str = "",
 ) -> Job:
-    """Build the job that a graph file describes; `photos` uploads them once all else has been found good.
+    """Build the job that a graph file describes; `photos` uploads its photos once all else is found good.
 
     Raises PromptError or GraphError before anything is uploaded. With `prompt_id` the job is looked for on the host.
     """
     api = read_api(path)
     build = _api_builder(api, settings, client) if api else _ui_builder(graphs.read(path), settings, client)
-    build(())
-    made = build(photos())
+    made = build([f"{UPLOADS}/photo.png"] if photos else ())
+    if photos:
+        made = build(photos())
     return replace(made, prompt_id=prompt_id, find=True) if prompt_id else made
 
 
@@ -188,7 +193,7 @@ def check(client: Client, path: Path, settings: Mapping[str, str]) -> list[graph
     if api is None:
         graph = graphs.read(path)
         return graphs.check(graph, client.object_info(), _models(client, graph), settings)
-    findings = graphs.check_prompt(api.prompt, client.object_info())
+    findings = graphs.check_prompt(nodes_of(api.prompt), client.object_info())
     if not any(finding.level == "error" for finding in findings):
         api_job(api, settings, (), client.object_info())
     return findings
@@ -206,10 +211,8 @@ def _ui_builder(graph: graphs.UIGraph, settings: Mapping[str, str], client: Clie
     name = str(studio.get("name") or Path(graph.source).stem)
     values = {key: one.default for key, one in known.items() if one.default is not None}
     values |= {key: known[key].accept(value) for key, value in settings.items() if key in known}
-    refuse(graphs.check(graph, client.object_info(), _models(client, graph), settings))
+    findings = graphs.check(graph, client.object_info(), _models(client, graph), settings)
     seed = values.get("seed")
-    prompt = graphs.to_api(graph, client.object_info(), seed=seed if isinstance(seed, int) else 0)
-    prompt = graphs.apply(prompt, known, settings, graph.source)
     # The canvas shows what the graph says; what this job set instead is told beside it.
     workflow = {
         **graph.data,
@@ -221,6 +224,10 @@ def _ui_builder(graph: graphs.UIGraph, settings: Mapping[str, str], client: Clie
     )
 
     def build(photos: Sequence[str]) -> Job:
+        # A photo that is yet to be uploaded takes the place of the one that the graph was saved with.
+        refuse([finding for finding in findings if not (photos and finding.kind == "file_missing")])
+        prompt = graphs.to_api(graph, client.object_info(), seed=seed if isinstance(seed, int) else 0)
+        prompt = graphs.apply(prompt, known, settings, graph.source)
         whole = _with_photos(prompt, photos, graphs.photo_input(graph) if photos else None)
         return Job(
             prompt=prepare(whole, client.object_info()),
