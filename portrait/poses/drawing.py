@@ -29,6 +29,7 @@ _STANDARD_SIDE = 512
 _STICK, _JOINT, _HAND_LINE, _HAND_JOINT, _FACE_POINT = 4.0, 4.0, 2.0, 4.0, 3.0
 
 _SHIFT = 4  # sub-pixel bits of OpenCV's fixed-point coordinates
+_OUTLINE = 0.375  # OpenCV fills every pixel that a sub-pixel circle's outline touches; whole-pixel circles stay inside
 _ANGLES = np.linspace(0.0, 2 * np.pi, 48, endpoint=False)
 _CIRCLE = np.stack((np.cos(_ANGLES), np.sin(_ANGLES)), axis=-1)
 _LIMB_ENDS = np.array(LIMBS)
@@ -109,7 +110,7 @@ def _draw_hand(canvas: np.ndarray, place: np.ndarray, visible: np.ndarray, scale
 def _draw_dots(canvas: np.ndarray, centres: np.ndarray, radius: float, colours: list[tuple[int, int, int]]) -> None:
     import cv2
 
-    fixed_radius = round(radius * (1 << _SHIFT))
+    fixed_radius = round((radius - _OUTLINE) * (1 << _SHIFT))
     for centre, colour in zip(_fixed(centres).tolist(), colours, strict=False):
         cv2.circle(canvas, centre, fixed_radius, colour, cv2.FILLED, cv2.LINE_8, _SHIFT)
 

@@ -48,6 +48,14 @@ def test_a_limb_is_an_ellipse_at_six_tenths_of_its_colour_and_joints_lie_on_top(
     assert np.count_nonzero(picture[:, 110].any(axis=1)) < np.count_nonzero(picture[:, 250].any(axis=1))
 
 
+@pytest.mark.parametrize("place", [(100.5, 200.5), (100.0, 200.0), (100.3, 200.8)])
+def test_a_joint_is_a_dot_of_radius_four_around_its_place(place):
+    dot = poses.draw(person(p0=place), 512, 512).any(axis=-1)
+    rows, columns = np.nonzero(dot)
+    assert len(rows) == pytest.approx(49, abs=4), "OpenCV's own circle of radius 4 has 49 pixels"
+    assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx(place, abs=0.25)
+
+
 @pytest.mark.parametrize("limb", range(17))
 def test_every_limb_has_the_colour_of_its_place_in_the_standard_order(limb):
     a, b = LIMBS[limb]
