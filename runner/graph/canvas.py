@@ -15,6 +15,8 @@ from . import values
 from .classes import NodeClass, NodeClasses, Widget, frontend
 from .document import INPUT_NODE, GraphError, Level, Link, Node, UIGraph
 
+# Sampler names had a prefix once; the frontend removes it in the root graph.
+_SAMPLERS = ("KSampler", "KSamplerAdvanced")
 VIRTUAL = {"Reroute", "PrimitiveNode", "Note", "MarkdownNote", "SetNode", "GetNode"}
 
 
@@ -242,6 +244,9 @@ class Canvas:
             saved = node.node_class.realign(saved)
         for widget, value in zip([widget for widget in node.widgets if widget.spec.saved], saved, strict=False):
             widget.put(value)
+        sampler = node.widget("sampler_name") if node.level is self.root and node.kind in _SAMPLERS else None
+        if sampler and isinstance(sampler.value, str):
+            sampler.put(sampler.value.removeprefix("sample_"))
         if node.inside and node.node.properties.get("proxyWidgets"):
             self._fill_proxies(node, saved)
 

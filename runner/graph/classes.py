@@ -22,18 +22,31 @@ WIDGET_TYPES = {
 MATCH_TYPE = "COMFY_MATCHTYPE_V3"
 
 
+class _Undefined:
+    """JavaScript's undefined: the value of a widget that has none, which is not sent; null is sent."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "undefined"
+
+
+UNDEFINED = _Undefined()
+
+
 @dataclass(frozen=True, slots=True)
 class Widget:
     """One widget of a node class.
 
-    `kind` is the input type; besides, "TEXT" is a multi-line STRING, "FILE" a combo with an upload button, and "CONTROL"
-    and "BUTTON" are what only the canvas uses. `saved`: it has a place in `widgets_values`. `sent`: its value goes into
-    the prompt.
+    `kind` is the input type; besides, "TEXT" is a multi-line STRING, "FILE" a combo with an upload button, and
+    "CONTROL" and "BUTTON" are what only the canvas uses. `saved`: it has a place in `widgets_values`. `sent`: its value
+    goes into the prompt.
     """
 
     name: str
     kind: str
-    default: Any = None
+    default: Any = UNDEFINED
     options: Mapping[str, Any] = field(default_factory=dict)
     saved: bool = True
     sent: bool = True
@@ -221,10 +234,14 @@ def _combo(name: str, kind: str, options: Mapping[str, Any]) -> list[Widget]:
     if options.get("multi_select"):
         return [Widget(name, "COMBO", [], options)]
     choices = options.get("options") or []
-    default = options.get("default") or (choices[0] if choices else "Loading..." if options.get("remote") else None)
+    default = options.get("default") or (
+        choices[0] if choices else "Loading..." if options.get("remote") else UNDEFINED
+    )
     widgets = [Widget(name, kind, default, options)]
-    if (options.get("remote") or {}).get("refresh_button"):
-        widgets.append(Widget("refresh", "BUTTON", "refresh"))
+    if options.get("remote"):
+        widgets.append(Widget("Auto-refresh after generation", "CONTROL", sent=False))
+        if options["remote"].get("refresh_button"):
+            widgets.append(Widget("refresh", "BUTTON", "refresh"))
     if options.get("control_after_generate"):
         widgets += [Widget(f"{name} control", "CONTROL", sent=False), Widget(f"{name} filter", "CONTROL", sent=False)]
     return widgets

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import values
 from .canvas import Canvas, LiveNode, LiveWidget
-from .classes import NodeClasses, canvas_inputs, frontend
+from .classes import UNDEFINED, NodeClasses, canvas_inputs, frontend
 from .document import BYPASS, INPUT_NODE, NEVER, UIGraph, cycle_words
 
 
@@ -168,9 +168,7 @@ class Conversion:
                 linked[slot.name] = found[0]
         inputs: dict[str, Any] = {}
         for widget in live.widgets:
-            if widget.spec.sent and (
-                widget.name in linked or widget.value is not None or widget.spec.default is not None
-            ):
+            if widget.spec.sent and (widget.name in linked or widget.value is not UNDEFINED):
                 inputs[widget.name] = None if widget.name in linked else self._value(live, widget)
         inputs |= linked
         return {"inputs": inputs, "class_type": live.kind, "_meta": {"title": live.title}}

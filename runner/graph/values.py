@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from .classes import Widget
+from .classes import UNDEFINED, Widget
 
 _COMMENT = re.compile(r"/\*[\s\S]*?\*/|//[^\n\r\u2028\u2029]*")
 _UNSAFE = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
@@ -20,7 +20,7 @@ _ANNOTATION = re.compile(r"\[(input|output|temp)\]", re.IGNORECASE)
 def accepted(spec: Widget, value: Any) -> Any:
     """Return `value` as the widget holds it: a text area keeps text, with plain line ends."""
     if spec.kind == "TEXT":
-        return "" if value is None else text(value).replace("\r\n", "\n").replace("\r", "\n")
+        return "" if value is None or value is UNDEFINED else text(value).replace("\r\n", "\n").replace("\r", "\n")
     return value
 
 
@@ -29,7 +29,7 @@ def exposed(spec: Widget, value: Any) -> Any:
     if spec.kind != "FILE":
         return value
     if not value:
-        return "undefined" if spec.default is None else text(spec.default)
+        return text(spec.default)
     folder = spec.options.get("image_folder") or "input"
     if isinstance(value, list):
         if spec.options.get("allow_batch"):
@@ -59,6 +59,8 @@ def text(value: Any) -> str:
         return str(int(value))
     if isinstance(value, list):
         return ",".join("" if item is None else text(item) for item in value)
+    if value is UNDEFINED:
+        return "undefined"
     return "[object Object]" if isinstance(value, dict) else str(value)
 
 
@@ -165,7 +167,7 @@ def replace_names(template: str, find: Callable[[str, str], Any], now: datetime)
             value = find(parts[0], parts[1])
         except KeyError:
             return match.group(0)
-        return _UNSAFE.sub("_", "" if value is None else text(value))
+        return _UNSAFE.sub("_", "" if value is None or value is UNDEFINED else text(value))
 
     return re.sub(r"%([^%]+)%", one, template)
 
