@@ -78,7 +78,7 @@ class Limb:
 
 @dataclass(frozen=True)
 class Wanted:
-    """One goal: a bone's head at a place, or a direction of a bone pointing somewhere, carried along by another bone."""
+    """One goal: a bone's head at a place, or a direction of a bone pointing somewhere, carried by another bone."""
 
     row: int
     bone: int

@@ -56,6 +56,7 @@ class Pose:
         pitch: degrees the camera looks from above.
         arms: for each of the person's arms (`left`, `right`) that does not need the other one: its gesture in words,
             empty where it hangs.
+        title: what people read, by language code.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Pose:
     yaw: float
     pitch: float
     arms: Mapping[str, str]
+    title: Mapping[str, str]
 
 
 def names(framing: str | None = None) -> list[str]:
@@ -98,6 +100,7 @@ def mirror(pose: Pose) -> Pose:
         rotations=pose.rotations[twins] * torch.tensor([1.0, -1.0, -1.0]),
         yaw=-pose.yaw,
         arms={_other_side(arm): words for arm, words in pose.arms.items()},
+        title=_library()[_other_side(pose.name)].title if _other_side(pose.name) in _library() else pose.title,
     )
 
 
@@ -119,7 +122,7 @@ def sample(rng: np.random.Generator, framing: str) -> Pose:
     pose, other = (_maybe_mirrored(rng, get(known[rng.integers(len(known))])) for _ in range(2))
     turns = pose.rotations.numpy().astype(np.float64)
     if _goes_with(pose, other):
-        share = rng.uniform(0, 0.5)
+        share = rng.uniform(0, 0.2 if framing == "head and shoulders" else 0.5)
         for part in (_rows(HEAD), _rows(SPINE)):
             turns[part] += share * (other.rotations.numpy()[part] - turns[part])
         arm = ("left", "right")[rng.integers(2)]
@@ -127,7 +130,8 @@ def sample(rng: np.random.Generator, framing: str) -> Pose:
             turns[_arm(arm)] = other.rotations.numpy()[_arm(arm)]
             pose = _with_arm(pose, arm, other.arms[arm])
     _waver(turns, pose, rng)
-    yaw = pose.yaw + rng.normal(0, 7 if framing != "head and shoulders" else 10)
+    # A profile that turned further would show the back of the head.
+    yaw = pose.yaw + rng.normal(0, 3 if "profile" in pose.view else 8)
     _look(turns, pose, yaw, rng)
     return replace(
         pose,
@@ -162,7 +166,8 @@ def _with_arm(pose: Pose, arm: str, words: str) -> Pose:
 def _waver(turns: np.ndarray, pose: Pose, rng: np.random.Generator) -> None:
     """A few degrees on every joint, in place; less where an arm rests on something."""
     together = len(pose.arms) < 2
-    turns[_rows(HEAD)] += np.deg2rad(rng.normal(0, (3.5, 3.0, 7.0))) * _HEAD_SHARES[:, None]
+    turn = 2.0 if "profile" in pose.view else 6.0
+    turns[_rows(HEAD)] += np.deg2rad(rng.normal(0, (3.5, 3.0, turn))) * _HEAD_SHARES[:, None]
     turns[_rows(SPINE)] += np.deg2rad(rng.normal(0, (2.0, 1.5, 3.0))) / len(SPINE)
     for side in ("left", "right"):
         ease = 0.3 if together or pose.arms[side] not in ("", "waving hand", "pointing up", "arm raised") else 1.0
@@ -229,5 +234,6 @@ def _library() -> dict[str, Pose]:
             yaw=pose["camera"]["yaw"],
             pitch=pose["camera"]["pitch"],
             arms=pose["arms"],
+            title=pose["title"],
         )
     return library
