@@ -47,9 +47,9 @@ def assemble(models_dir: Path, weights_dir: Path | None) -> list[Path]:
         shards = _verified(weights_dir, pins["shards"])
         if all(_sha256(models_dir / name) == pins["files"].get(name) for name in targets):
             return [models_dir / name for name in targets]
-        parts = _trained_parts(shards)
+        parts = read_parts(shards)
     made: dict[str, list[bytes]] = {}
-    for name, make in zip(targets, _files(parts), strict=True):
+    for name, make in zip(targets, files(parts), strict=True):
         pieces = safetensors_bytes(make())
         digest = _digest(pieces)
         if weights_dir is not None and digest != pins["files"].get(name):
@@ -64,27 +64,34 @@ def assemble(models_dir: Path, weights_dir: Path | None) -> list[Path]:
     return [models_dir / name for name in targets]
 
 
-def _files(parts: dict[str, Tensors]) -> list[Callable[[], Tensors]]:
+def complete(controlnet: Tensors, unet: Tensors) -> Tensors:
+    """Return a whole ControlNet: the UNet's encoder, plus the stored differences, plus what it has of its own."""
+    ours = ("time_embed.", "input_blocks.", "middle_block.")
+    base = {name: value for name, value in unet.items() if name.startswith(ours)}
+    added = {name: base[name] + value if name in base else value for name, value in controlnet.items()}
+    return base | added
+
+
+def files(parts: dict[str, Tensors]) -> list[Callable[[], Tensors]]:
+    """Return the makers of the assembled files' tensors: checkpoint, ControlNets, upscaler."""
+
     def checkpoint() -> Tensors:
         unet = {UNET_PREFIX + name: value for name, value in _half(parts["unet"]).items()}
         vae = {VAE_PREFIX + name: value for name, value in _half(parts["vae"]).items()}
         return unet | vae | text_encoder.tensors()
 
     def controlnet(name: str) -> Callable[[], Tensors]:
-        def make() -> Tensors:
-            base = parts["unet"]
-            return _half({key: base[key] + v if key in base else v for key, v in parts[name].items()})
-
-        return make
+        return lambda: _half(complete(parts[name], parts["unet"]))
 
     return [checkpoint, *(controlnet(name) for name in CONTROLNETS), lambda: _half(parts["upscaler"])]
 
 
 def _half(tensors: Tensors) -> Tensors:
-    return {name: tensors[name].astype(np.float16) for name in sorted(tensors)}
+    return {name: tensors[name].astype(np.float16 if tensors[name].ndim else np.float32) for name in sorted(tensors)}
 
 
-def _trained_parts(shards: dict[str, bytes]) -> dict[str, Tensors]:
+def read_parts(shards: dict[str, bytes]) -> dict[str, Tensors]:
+    """Return the float32 tensors of shards by part; a shard is named <part>-<anything>.safetensors."""
     parts: dict[str, Tensors] = {}
     for name, data in shards.items():
         parts.setdefault(name.partition(".")[0].partition("-")[0], {}).update(read_shard(data))

@@ -38,10 +38,9 @@ def quantise(values: np.ndarray, bits: int, group: int) -> tuple[np.ndarray, np.
     return pack((codes - low).astype(np.uint8).reshape(-1), bits), steps
 
 
-def dequantise(packed: np.ndarray, steps: np.ndarray, shape: tuple[int, ...], bits: int) -> np.ndarray:
+def dequantise(packed: np.ndarray, steps: np.ndarray, shape: tuple[int, ...], bits: int, group: int) -> np.ndarray:
     """Return the float32 array of `shape` that `quantise` stored."""
     count = int(np.prod(shape))
-    group = -(-count // len(steps)) if len(steps) == 1 else len(packed) * 8 // bits // len(steps)
     codes = unpack(packed, bits, len(steps) * group).astype(np.float32) - 2 ** (bits - 1)
     values = codes.reshape(len(steps), group) * steps[:, None].astype(np.float32)
     return values.reshape(-1)[:count].reshape(shape)
@@ -73,16 +72,20 @@ def safetensors_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, 
     return [head, *(np.ascontiguousarray(tensor).tobytes() for tensor in tensors.values())]
 
 
-def write_shard(path: Path, tensors: Mapping[str, np.ndarray], bits: Mapping[str, int], group: int) -> int:
-    """Write a shard and return its size in bytes; tensors that `bits` does not name are kept as float16."""
+def write_shard(path: Path, tensors: Mapping[str, np.ndarray], precision: Mapping[str, tuple[int, int]]) -> int:
+    """Write a shard and return its size in bytes.
+
+    `precision` gives bits and group size by name; what it does not name is kept as it is (float32) if it is a scalar,
+    and as float16 otherwise.
+    """
     stored: dict[str, np.ndarray] = {}
     shapes: dict[str, list[int]] = {}
     for name, tensor in tensors.items():
-        if name in bits:
-            stored[name], stored[name + STEPS] = quantise(tensor, bits[name], group)
-            shapes[name] = [bits[name], *tensor.shape]
+        if name in precision:
+            stored[name], stored[name + STEPS] = quantise(tensor, *precision[name])
+            shapes[name] = [*precision[name], *tensor.shape]
         else:
-            stored[name] = tensor.astype(np.float16)
+            stored[name] = tensor.astype(np.float16 if tensor.ndim else np.float32)
     pieces = safetensors_bytes(stored, {"packed": json.dumps(shapes, separators=(",", ":"))})
     path.write_bytes(b"".join(pieces))
     return path.stat().st_size
@@ -102,7 +105,7 @@ def read_shard(data: bytes) -> dict[str, np.ndarray]:
     }
     packed = json.loads(header["__metadata__"]["packed"])
     return {
-        name: dequantise(tensor, stored[name + STEPS], tuple(packed[name][1:]), packed[name][0])
+        name: dequantise(tensor, stored[name + STEPS], tuple(packed[name][2:]), *packed[name][:2])
         if name in packed
         else tensor.astype(np.float32)
         for name, tensor in stored.items()

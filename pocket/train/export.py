@@ -1,0 +1,126 @@
+"""From trained weights to the shipped shards: what is stored in how many bits, and the pins."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..assemble import CHECKPOINT, CONTROLNETS, PINS, UPSCALER, complete, files, read_parts
+from ..packing import safetensors_bytes, write_shard
+
+FOLDER = "shards"
+UNET = (4, 32)
+"""Bits a weight and weights a step, for everything in the UNet that is a matrix."""
+CONTROL_DELTA = (3, 64)
+CONTROL_OWN = (6, 64)
+VAE = (8, 32)
+LIMIT = 15_500_000
+SD15_FACTOR = 0.18215
+
+
+def _arrays(tensors: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return {name: value.float().contiguous().numpy() for name, value in tensors.items()}
+
+
+def _folder(work: Path) -> Path:
+    (work / FOLDER).mkdir(parents=True, exist_ok=True)
+    return work / FOLDER
+
+
+def _write(work: Path, name: str, tensors: dict[str, np.ndarray], precision: dict[str, tuple[int, int]]) -> None:
+    """Write shards name-0, name-1, ... of at most LIMIT bytes; `precision` names what is quantised, and how."""
+    parts: list[dict[str, np.ndarray]] = [{}]
+    filled = 0.0
+    for key in sorted(tensors):
+        bits, group = precision.get(key, (16, 1 << 30))
+        size = tensors[key].size * (bits + 16 / group) / 8
+        if filled + size > LIMIT:
+            parts.append({})
+            filled = 0
+        parts[-1][key] = tensors[key]
+        filled += size
+    for old in _folder(work).glob(f"{name}-*.safetensors"):
+        old.unlink()
+    for i, part in enumerate(parts):
+        write_shard(_folder(work) / f"{name}-{i}.safetensors", part, precision)
+
+
+def unet(work: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Store the UNet."""
+    arrays = _arrays(tensors)
+    _write(work, "unet", arrays, {name: UNET for name, value in arrays.items() if value.ndim > 1})
+
+
+def stored(work: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """Return everything stored so far as it will be assembled, float32, by part."""
+    shards = {path.name: path.read_bytes() for path in sorted(_folder(work).glob("*.safetensors"))}
+    parts = read_parts(shards)
+    for name in set(parts) & set(CONTROLNETS):
+        parts[name] = complete(parts[name], parts["unet"])
+    return {
+        part: {name: torch.from_numpy(value.astype(np.float16).astype(np.float32)) for name, value in tensors.items()}
+        for part, tensors in parts.items()
+    }
+
+
+def controlnet(work: Path, name: str, tensors: dict[str, torch.Tensor]) -> None:
+    """Store a ControlNet: its difference from the stored UNet where they share a name, itself elsewhere."""
+    base = {key: value.numpy() for key, value in stored(work)["unet"].items()}
+    arrays = _arrays(tensors)
+    precision = {key: CONTROL_DELTA if key in base else CONTROL_OWN for key, value in arrays.items() if value.ndim > 1}
+    _write(work, name, {key: v - base[key] if key in base else v for key, v in arrays.items()}, precision)
+
+
+def vae(work: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Store the autoencoder."""
+    arrays = _arrays(tensors)
+    _write(work, "vae", arrays, {name: VAE for name, value in arrays.items() if value.ndim > 1})
+
+
+def scale(work: Path, mean: float, deviation: float) -> None:
+    """Store the latents' one scale and shift, with SD1.5's own factor folded in.
+
+    The UNet sees 0.18215 (z / vae_scale + vae_shift), which must be (z - mean) / deviation.
+    """
+    folded = SD15_FACTOR * deviation
+    tensors = {"vae_scale": np.array(folded, np.float32), "vae_shift": np.array(-mean / folded, np.float32)}
+    _write(work, "vae-scale", tensors, {})
+
+
+def upscaler(work: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Store the upscaler."""
+    arrays = _arrays(tensors)
+    _write(work, "upscaler", arrays, {name: VAE for name, value in arrays.items() if value.ndim > 1})
+
+
+def pin(weights: Path) -> dict[str, dict[str, str]]:
+    """Write pins.json for the shards in `weights`: their sha256, and that of every file assembled from them."""
+    shards = {path.name: path.read_bytes() for path in sorted(weights.glob("*.safetensors"))}
+    names = [CHECKPOINT, *CONTROLNETS.values(), UPSCALER]
+    digests = {}
+    for name, make in zip(names, files(read_parts(shards)), strict=True):
+        digest = hashlib.sha256()
+        for piece in safetensors_bytes(make()):
+            digest.update(piece)
+        digests[name] = digest.hexdigest()
+    pins = {"shards": {name: hashlib.sha256(data).hexdigest() for name, data in shards.items()}, "files": digests}
+    with tempfile.NamedTemporaryFile("w", dir=weights, delete=False, encoding="utf-8") as file:
+        json.dump(pins, file, indent=1)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(weights / PINS)
+    return pins
+
+
+def deliver(work: Path, out: Path) -> dict[str, float]:
+    """Copy the shards to `out` and return their sizes in bytes."""
+    sizes = {}
+    for path in sorted(_folder(work).glob("*.safetensors")):
+        shutil.copyfile(path, out / path.name)
+        sizes[path.name] = path.stat().st_size
+    return sizes | {"total": sum(sizes.values())}

@@ -1,0 +1,391 @@
+"""The stages: render, vae, latents, unet, openpose, tile, upscaler. Each reads and writes one work folder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from . import export
+from .data import LARGE, SIZE, People, close_ups, mirrored, mirrored_words, pose_maps, varied
+from .diffusion import ALPHA, noised
+from .machine import Run, autocast, load_mean, meet, rank, ranks, say
+from .networks import ControlNet, UNet, Upscaler, Vae
+from .text import TextCodes, Tokenizer, encode
+from .tones import grade
+
+VARIANTS = 4
+QUANTISE_FROM = 0.8
+EMPTY = 0.1
+
+
+@dataclass
+class Settings:
+    """What all stages share: the work folder, this rank's device, the batch of one rank, the tokenizer's folder."""
+
+    work: Path
+    device: torch.device
+    batch: int
+    tokenizer: Path
+    compile: bool = True
+
+    def path(self, name: str) -> Path:
+        """Return a file of the work folder."""
+        return self.work / name
+
+    def mine(self, name: str) -> Path:
+        """Return this rank's own file of the work folder."""
+        return self.work / f"{name}-{rank()}.safetensors"
+
+
+def _faster(network: nn.Module, settings: Settings):
+    network.to(settings.device)
+    if settings.device.type == "cuda":
+        network.to(memory_format=torch.channels_last)
+    return torch.compile(network) if settings.compile and settings.device.type == "cuda" else network
+
+
+def _pictures(images: torch.Tensor) -> torch.Tensor:
+    return images.float() / 255
+
+
+# ---------------------------------------------------------------- render
+
+
+def render(settings: Settings, count: int, large: int, seed: int) -> None:
+    """Render `count` pictures at 256 px and `large` at 1024 px on every rank; rank 0 keeps some back for the VAE."""
+    begin = time.monotonic()
+    first = seed + 1000 * rank()
+    for name, number, start, size in (("people", count, first, SIZE), ("large", large, first + 1, LARGE)):
+        if not settings.mine(name).exists():
+            People.render(number, start, settings.device, size).save(settings.mine(name))
+            say(name, number, f"{time.monotonic() - begin:.0f} s")
+    if rank() == 0 and not settings.mine("held").exists():
+        People.render(min(512, count), seed - 1, settings.device).save(settings.mine("held"))
+    meet()
+
+
+# ---------------------------------------------------------------- VAE
+
+
+def vae(settings: Settings, seconds: float, batch: int) -> dict[str, float]:
+    """Train the autoencoder and return its PSNR on held-out people."""
+    people = People.load(settings.mine("people"), settings.device)
+    crops, _ = close_ups(People.load(settings.mine("large"), settings.device), seed=rank())
+    network = Vae().to(settings.device)
+    run = Run(network, settings.path("vae.safetensors"), seconds, rate=1.2e-3, decay_from=0.35, weight_decay=0.0)
+    call = _Both(network)
+    call = _faster(call, settings)
+    before = time.monotonic()
+    for step in run.steps():
+        i = torch.randint(0, len(people), (batch - batch // 4,), device=settings.device)
+        j = torch.randint(0, len(crops), (batch // 4,), device=settings.device)
+        x = _pictures(torch.cat([people.images[i], crops[j]]))
+        x = torch.where(torch.rand(batch, 1, 1, 1, device=x.device) < 0.5, x, x.flip(3))
+        gain = 1 + 0.3 * (torch.rand(batch, 3, 1, 1, device=x.device) - 0.5)
+        x = (x * gain).clamp(0, 1).contiguous(memory_format=torch.channels_last)
+        with autocast(settings.device):
+            y, z = call(x)
+        y = y.float()
+        edges = sum((a - b).abs().mean() for a, b in zip(_gradients(y), _gradients(x), strict=True))
+        loss = 20 * F.mse_loss(y, x) + F.l1_loss(y, x) + edges + 1e-4 * z.float().square().mean()
+        run.update(loss)
+        if step % 200 == 0:
+            say("vae", step, f"loss {loss.item():.4f}", f"{batch * ranks() * 200 / (time.monotonic() - before):.0f}/s")
+            before = time.monotonic()
+    run.use_average()
+    network.eval()
+    result = {"steps": run.step, "seconds": run.trained}
+    if rank() == 0:
+        held = People.load(settings.mine("held"), settings.device).images[:512]
+        with torch.no_grad(), autocast(settings.device):
+            psnr = [
+                -10 * (network.decode(network.encode(x)).float().clamp(0, 1) - x).square().mean((1, 2, 3)).log10()
+                for x in map(_pictures, held.split(64))
+            ]
+        result["psnr"] = torch.cat(psnr).mean().item()
+        export.vae(settings.work, run.averaged())
+    say("vae", result)
+    meet()
+    return result
+
+
+class _Both(nn.Module):
+    def __init__(self, vae: Vae):
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        z = self.vae.encode(x)
+        return self.vae.decode(z + 0.03 * torch.randn_like(z)), z
+
+
+def _gradients(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
+
+
+# ---------------------------------------------------------------- latents
+
+
+def latents(settings: Settings, seed: int) -> None:
+    """Encode every view of every picture and tokenise its captions; three views a picture, then the close-ups."""
+    if settings.mine("latents").exists():
+        return
+    begin = time.monotonic()
+    people = People.load(settings.mine("people"), settings.device)
+    crops, crop_captions = close_ups(People.load(settings.mine("large"), settings.device), seed=rank())
+    toned, tone_captions = grade(people.images, people.captions, seed + rank())
+    views = [(people.images, people.captions), (people.images.flip(3), [mirrored_words(c) for c in people.captions])]
+    views += [(toned, tone_captions), (crops, crop_captions)]
+    network = load_mean(Vae(), settings.path("vae.safetensors")).to(settings.device).eval()
+    codes = torch.cat([_encoded(network, images, settings) for images, _ in views])
+    say("encoded", len(codes), f"{time.monotonic() - begin:.0f} s")
+    scale = torch.stack([codes.mean(), codes.std()])
+    if ranks() > 1:
+        torch.distributed.broadcast(scale, 0)
+    tokenizer, rng = Tokenizer(settings.tokenizer), np.random.default_rng(seed + rank())
+    captions = [caption for _, texts in views for caption in texts]
+    ids = torch.stack(
+        [encode(tokenizer, [varied(c, rng) if v else c for c in captions]) for v in range(VARIANTS)], dim=1
+    )
+    if rank() == 0:
+        export.scale(settings.work, *scale.tolist())
+    points = torch.cat([people.keypoints, mirrored(people.keypoints)])
+    maps = pose_maps(points)
+    say("captions and maps", f"{time.monotonic() - begin:.0f} s")
+    save_file(
+        {
+            "latents": ((codes - scale[0]) / scale[1]).bfloat16().cpu(),
+            "scale": scale.cpu(),
+            "ids": ids,
+            "maps": maps,
+            "crops": crops.cpu(),
+        },
+        settings.mine("latents"),
+    )
+    meet()
+
+
+def _encoded(network: Vae, images: torch.Tensor, settings: Settings) -> torch.Tensor:
+    out = []
+    with torch.no_grad(), autocast(settings.device):
+        for chunk in images.split(128):
+            x = _pictures(chunk).contiguous(memory_format=torch.channels_last)
+            out.append(network.encode(x).float().contiguous())
+    return torch.cat(out)
+
+
+class _Pool:
+    """Batches of latents, text codes and what a ControlNet reads."""
+
+    def __init__(self, settings: Settings, maps: bool = False, pictures: bool = False):
+        stored = load_file(settings.mine("latents"))
+        self.device = settings.device
+        self.latents = stored["latents"].to(self.device)
+        self.ids = stored["ids"].to(self.device)
+        self.scale = stored["scale"].tolist()
+        self.alpha = ALPHA.to(self.device)
+        self.codes = TextCodes().to(self.device)
+        crops = len(stored["crops"])
+        self.count = (len(self.latents) - crops) // 3
+        self.maps = stored["maps"].to(self.device) if maps else None
+        if pictures:
+            people = People.load(settings.mine("people"), self.device).images
+            self.plain = torch.cat([people, stored["crops"].to(self.device)])
+        self.empty = torch.tensor(Tokenizer(settings.tokenizer)(""), device=self.device, dtype=torch.int32)
+
+    def text(self, index: torch.Tensor, empty: float) -> torch.Tensor:
+        """Return the codes of a random wording of each caption, some of them empty."""
+        variant = torch.randint(0, VARIANTS, index.shape, device=self.device)
+        ids = self.ids[index, variant]
+        none = torch.rand(len(ids), 1, device=self.device) < empty
+        return self.codes(torch.where(none, self.empty, ids))
+
+    def any(self, batch: int) -> torch.Tensor:
+        """Return random views: plain 40%, mirrored 25%, graded 20%, close-ups 15%."""
+        pick = torch.rand(batch, device=self.device)
+        base = torch.randint(0, self.count, (batch,), device=self.device)
+        crops = torch.randint(3 * self.count, len(self.latents), (batch,), device=self.device)
+        view = (pick > 0.4).long() + (pick > 0.65).long()
+        return torch.where(pick > 0.85, crops, base + view * self.count)
+
+
+# ---------------------------------------------------------------- UNet
+
+
+def unet(settings: Settings, seconds: float, rate: float) -> dict[str, float]:
+    """Train the UNet on all views."""
+    torch.manual_seed(0)
+    network = UNet().to(settings.device)
+    nn.init.zeros_(network.out[2].weight)
+    run = Run(network, settings.path("unet.safetensors"), seconds, rate=rate, decay_from=0.6)
+    pool, call = _Pool(settings), _faster(network, settings)
+
+    def loss() -> torch.Tensor:
+        index = pool.any(settings.batch)
+        t = torch.randint(0, 1000, (settings.batch,), device=settings.device)
+        x, noise, weight = noised(pool.latents[index].float(), t, pool.alpha)
+        if run.trained > QUANTISE_FROM * run.seconds:
+            run.quantised(*export.UNET)
+        with autocast(settings.device):
+            guess = call(_last(x, settings), t, pool.text(index, EMPTY))
+        return (weight * (guess.float() - noise).square().mean((1, 2, 3))).mean()
+
+    result = _train("unet", run, loss, settings)
+    if rank() == 0:
+        export.unet(settings.work, run.averaged())
+    meet()
+    return result
+
+
+def _last(x: torch.Tensor, settings: Settings) -> torch.Tensor:
+    return x.contiguous(memory_format=torch.channels_last) if settings.device.type == "cuda" else x
+
+
+def _train(name: str, run: Run, loss, settings: Settings, every: int = 200) -> dict[str, float]:
+    total, before = torch.zeros((), device=settings.device), time.monotonic()
+    first = run.step
+    for step in run.steps():
+        value = loss()
+        run.update(value)
+        total += value.detach()
+        if (step + 1 - first) % every == 0:
+            rate = settings.batch * ranks() * every / (time.monotonic() - before)
+            say(name, step + 1, f"loss {total.item() / every:.4f}", f"{rate:.0f}/s", f"{run.trained:.0f} s")
+            total.zero_()
+            before = time.monotonic()
+    say(name, "steps", run.step, "seconds", round(run.trained))
+    return {"steps": run.step, "seconds": run.trained}
+
+
+# ---------------------------------------------------------------- ControlNets
+
+
+FROZEN = ("time_embed", "emb_layers", "transformer_blocks", "proj_in", "proj_out")
+"""What a ControlNet shares with the UNet unchanged, so that it need not be stored."""
+
+
+def _controlnet(settings: Settings, unet: UNet) -> ControlNet:
+    torch.manual_seed(1)
+    network = ControlNet()
+    network.load_state_dict(unet.state_dict(), strict=False)
+    for zero in (*network.zero_convs, network.middle_block_out):
+        nn.init.zeros_(zero[0].weight)
+        nn.init.zeros_(zero[0].bias)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not any(part in name for part in FROZEN))
+    return network.to(settings.device)
+
+
+class _Controlled(nn.Module):
+    def __init__(self, unet: UNet, control: ControlNet):
+        super().__init__()
+        self.unet, self.control = unet, control
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, context: torch.Tensor, hint: torch.Tensor) -> torch.Tensor:
+        return self.unet(x, t, context, self.control(x, t, context, hint))
+
+
+def _control(settings: Settings, name: str, seconds: float, rate: float, draw) -> dict[str, float]:
+    base = UNet()
+    base.load_state_dict(export.stored(settings.work)["unet"])
+    base.requires_grad_(False).to(settings.device)
+    path = settings.path(f"{name}.safetensors")
+    network = _controlnet(settings, base)
+    run = Run(network, path, seconds, rate=rate, decay_from=0.6, average_over=300)
+    call = _faster(_Controlled(base, network), settings)
+    alpha = ALPHA.to(settings.device)
+
+    def loss() -> torch.Tensor:
+        z, t, codes, hint = draw(settings.batch)
+        x, noise, weight = noised(z, t, alpha)
+        with autocast(settings.device):
+            guess = call(_last(x, settings), t, codes, _last(hint, settings))
+        return (weight * (guess.float() - noise).square().mean((1, 2, 3))).mean()
+
+    result = _train(name, run, loss, settings, every=100)
+    if rank() == 0:
+        export.controlnet(settings.work, name, run.averaged())
+    meet()
+    return result
+
+
+def openpose(settings: Settings, seconds: float, rate: float) -> dict[str, float]:
+    """Train the OpenPose ControlNet on plain, mirrored and graded views; two thirds of the steps at high noise."""
+    pool = _Pool(settings, maps=True)
+
+    def draw(batch: int):
+        base = torch.randint(0, pool.count, (batch,), device=settings.device)
+        view = torch.randint(0, 3, (batch,), device=settings.device)
+        t = (1000 * torch.rand(batch, device=settings.device).sqrt()).long().clamp(max=999)
+        index = base + view * pool.count
+        hint = _pictures(pool.maps[base + (view == 1) * pool.count])
+        return pool.latents[index].float(), t, pool.text(index, 0.3), hint
+
+    return _control(settings, "openpose", seconds, rate, draw)
+
+
+def tile(settings: Settings, seconds: float, rate: float) -> dict[str, float]:
+    """Train the tile ControlNet: the hint is the picture itself, made 1 to 8 times smaller and enlarged again."""
+    pool = _Pool(settings, pictures=True)
+
+    def draw(batch: int):
+        own = torch.randint(0, len(pool.plain), (batch,), device=settings.device)
+        index = torch.where(own < pool.count, own, own + 2 * pool.count)
+        t = torch.randint(0, 1000, (batch,), device=settings.device)
+        small = int(SIZE / float(torch.empty(()).uniform_(1, 8)))
+        mode = ("bilinear", "bicubic")[int(torch.randint(0, 2, ()))]
+        hint = F.interpolate(_pictures(pool.plain[own]), (small, small), mode=mode, antialias=True)
+        hint = F.interpolate(hint, (SIZE, SIZE), mode="bicubic").clamp(0, 1)
+        return pool.latents[index].float(), t, pool.text(index, 0.3), hint
+
+    return _control(settings, "tile", seconds, rate, draw)
+
+
+# ---------------------------------------------------------------- upscaler
+
+
+def upscaler(settings: Settings, seconds: float, batch: int) -> dict[str, float]:
+    """Train the x4 upscaler on large renders made smaller, half of them after a round trip through the VAE."""
+    large = People.load(settings.mine("large"), settings.device).images
+    coder = load_mean(Vae(), settings.path("vae.safetensors")).to(settings.device).eval()
+    small, coded = [], []
+    with torch.no_grad():
+        for chunk in large.split(32):
+            x = F.interpolate(_pictures(chunk), (SIZE, SIZE), mode="bicubic", antialias=True).clamp(0, 1)
+            with autocast(settings.device):
+                y = coder.decode(coder.encode(x)).float().clamp(0, 1)
+            small.append((x * 255).round().byte())
+            coded.append((y * 255).round().byte())
+    inputs = torch.stack([torch.cat(small), torch.cat(coded)])
+    torch.manual_seed(2)
+    network = Upscaler()
+    run = Run(network.to(settings.device), settings.path("upscaler.safetensors"), seconds, rate=1e-3, decay_from=0.3)
+    call, side = _faster(network, settings), 64
+
+    def loss() -> torch.Tensor:
+        low, high = [], []
+        for _ in range(max(1, batch // 8)):
+            i, kind = int(torch.randint(0, len(large), ())), int(torch.randint(0, 2, ()))
+            for _ in range(8):
+                x, y = torch.randint(0, SIZE - side + 1, (2,)).tolist()
+                low.append(inputs[kind, i, :, y : y + side, x : x + side])
+                high.append(large[i, :, 4 * y : 4 * (y + side), 4 * x : 4 * (x + side)])
+        a, b = _pictures(torch.stack(low)), _pictures(torch.stack(high))
+        with autocast(settings.device):
+            guess = call(_last(a, settings))
+        guess = guess.float()
+        edges = sum((p - q).abs().mean() for p, q in zip(_gradients(guess), _gradients(b), strict=True))
+        return F.l1_loss(guess, b) + edges
+
+    result = _train("upscaler", run, loss, settings)
+    if rank() == 0:
+        export.upscaler(settings.work, run.averaged())
+    meet()
+    return result
