@@ -12,7 +12,7 @@ FRAMINGS = ("close-up", "head and shoulders", "half body", "full body")
 
 @dataclass(frozen=True)
 class Camera:
-    """One view. Angles in degrees: yaw > 0 shows the person's right side to the left of the picture... see `project`.
+    """One view. Angles in degrees: yaw > 0 turns the person towards the right of the picture, pitch > 0 looks from above.
 
     framing: one of FRAMINGS; zoom: 1 is the framing's usual size, larger is closer; shift: fraction of the picture that
     the subject is moved by (right, down).
@@ -27,25 +27,17 @@ class Camera:
     fov: float
 
 
-def camera(rng: np.random.Generator, framing: str, yaw_range: float = 40.0) -> Camera:
-    """Draw a view of a framing; most are near the front, some turn up to `yaw_range` degrees."""
-    spread = 0.45 * yaw_range if rng.random() < 0.7 else 0.85 * yaw_range
+def camera(rng: np.random.Generator, framing: str, yaw: float = 0.0, pitch: float = 0.0) -> Camera:
+    """A view of a framing near the given turn (degrees), with a hand-held photographer's small deviations."""
     return Camera(
         framing=framing,
-        yaw=float(np.clip(rng.normal(0, spread), -yaw_range, yaw_range)),
-        pitch=float(np.clip(rng.normal(0, 5), -12, 12)) if framing != "full body" else float(rng.uniform(-4, 6)),
-        roll=float(np.clip(rng.normal(0, 2.0), -6, 6)),
-        zoom=float(rng.uniform(0.92, 1.12)),
-        shift=(float(rng.normal(0, 0.025)), float(rng.normal(0, 0.012))),
+        yaw=yaw + float(np.clip(rng.normal(0, 4), -9, 9)),
+        pitch=pitch + float(np.clip(rng.normal(0, 3), -7, 7)),
+        roll=float(np.clip(rng.normal(0, 1.6), -5, 5)),
+        zoom=float(rng.uniform(0.92, 1.10)),
+        shift=(float(rng.normal(0, 0.022)), float(rng.normal(0, 0.010))),
         fov={"close-up": 13.0, "head and shoulders": 16.0, "half body": 22.0, "full body": 26.0}[framing],
     )
-
-
-def view_words(yaw: float) -> str:
-    """Words for a turn of the head against the camera."""
-    if abs(yaw) < 12:
-        return "front view"
-    return "three-quarter view" if abs(yaw) < 50 else "side view"
 
 
 def aim(
@@ -62,8 +54,8 @@ def aim(
     centre_head = (head_top + chin) / 2
     down = torch.tensor([0, 0, -1.0], device=keypoints.device)
     options = {
-        "close-up": (centre_head + down * 0.04 * head[:, None], head * 0.86),
-        "head and shoulders": (centre_head + down * 0.30 * head[:, None], head * 1.28),
+        "close-up": (centre_head + down * 0.02 * head[:, None], head * 0.76),
+        "head and shoulders": (centre_head + down * 0.16 * head[:, None], head * 0.98),
         "half body": ((head_top + hips) / 2 + down * 0.02, (head_top[:, 2] - hips[:, 2]) * 0.5 + 0.10),
     }
     body_centre = (nose + neck + hips * 2) / 4

@@ -144,7 +144,7 @@ def neckline(c: torch.Tensor, neck: torch.Tensor) -> torch.Tensor:
     smooth = torch.sqrt(x * x + 0.008**2) - 0.008
     front = smoothstep(0.0, -0.05, y)
     line = neck[..., 0] + neck[..., 1] * (y + 0.03) - neck[..., 2] * (neck[..., 3] - smooth).clamp_min(0) * front
-    return line - z + 2.0 * (x.abs() - 0.10).clamp_min(0)
+    return line - z + 2.5 * (x.abs() - 0.078).clamp_min(0)
 
 
 @dataclass(frozen=True)
@@ -176,12 +176,12 @@ class Garments:
         loose = np.where(w["arm"] > 0.5, 0.35, 0.62).astype(np.float32)
         neck = (c[:, 2] > 0.50) & (np.abs(c[:, 0]) < 0.12)
         self.top = self._shell(torso, np.where(neck, 0.25, loose), 6)
-        self.outer = self._shell(torso, np.where(neck, 0.3, loose), 22)
+        self.outer = self._shell(torso, np.where(neck, 0.25, loose), 9)
         self.legs = self._shell(legs, np.where(c[:, 2] > -0.15, 0.6, 0.4).astype(np.float32), 10)
         self.feet = self._shell(feet, np.where(c[:, 2] < -0.70, 0.75, 0.0).astype(np.float32), 26)
         self.skirt = self._shell(t.faces["helper-skirt"], np.full(len(c), 0.3, np.float32), 2)
         self.hidden_arm = torch.from_numpy(w["arm"]).to(device)
-        self.hidden_along = torch.from_numpy(((c - tm.ARM_ORIGIN) @ tm.ARM_AXIS).astype(np.float32)).to(device)
+        self.hidden_along = torch.from_numpy(tm.along_arm(c)).to(device)
         self.canonical = torch.from_numpy(c).to(device)
         self.foot = torch.from_numpy(w["foot"]).to(device)
         self._neck_grids()
@@ -192,16 +192,17 @@ class Garments:
         new, matrix = tm.subdivide(faces, tm.VERTICES)
         n = matrix.shape[0]
         ring = tm.smoother(new, n, np.full(n, 0.5, np.float32), 1)
-        c = (matrix @ t.canonical).astype(np.float32)
+        full = ring @ matrix @ smooth
+        c = (full @ t.canonical).astype(np.float32)
         d = self.device
         return Shell(
-            tm.to_torch(ring @ matrix @ smooth, d),
+            tm.to_torch(full, d),
             new,
             torch.from_numpy(c).to(d),
             torch.from_numpy(new).to(d),
             torch.from_numpy(tm.vertex_faces(new, n)).to(d),
             torch.from_numpy((matrix @ t.weights["arm"]).astype(np.float32)).to(d),
-            torch.from_numpy(((c - tm.ARM_ORIGIN) @ tm.ARM_AXIS).astype(np.float32)).to(d),
+            torch.from_numpy(tm.along_arm(c)).to(d),
         )
 
     def _neck_grids(self) -> None:
@@ -239,15 +240,17 @@ class Garments:
         t = torch.arange(GRID_ROWS, device=self.device)[None, :, None] / (GRID_ROWS - 1)
         g = lambda name: p[name][:, None, None]  # noqa: E731
         front = (angle.abs() / torch.pi) ** 4
-        base = 0.554 - 0.040 * (1 - angle.cos()) / 2
-        rise = torch.where(t < 0.34, t / 0.34 * 0.034, 0.034 - (t - 0.34) / 0.66 * (0.046 + 0.022 * front))
-        out = torch.where(
-            t < 0.34, 0.004 + 0 * t, 0.004 + (t - 0.34) / 0.66 * (0.016 + 0.018 * front * g("collar_open"))
-        )
-        out = out + 0.004 * torch.exp(-(((t - 0.34) / 0.2) ** 2))
+        base = 0.527 + 0.041 * smoothstep(-1.0, 0.1, angle.cos())
+        rise = torch.where(t < 0.34, t / 0.34 * 0.032, 0.032 - (t - 0.34) / 0.66 * (0.044 + 0.022 * front))
+        fold = ((t - 0.34) / 0.66).clamp_min(0)
         height = base + rise
-        radius, axis = self._neck(base + rise.clamp_min(0.004))
-        shirt = torch.stack([angle.sin() * (radius + out), axis + angle.cos() * (radius + out), height], -1)
+        stand, axis = self._neck(base + rise.clamp_min(0.004))
+        outside, _ = self._neck(height)
+        away = torch.maximum(
+            stand + 0.006 + fold * (0.012 + 0.016 * front * g("collar_open")), outside + 0.008 + 0.005 * fold
+        )
+        away = away + 0.003 * torch.exp(-(((t - 0.34) / 0.2) ** 2))
+        shirt = torch.stack([angle.sin() * away, axis + angle.cos() * away, height], -1)
         gap = torch.pi - 0.02 - 0.30 * g("collar_open") * (0.35 + 0.65 * (1 - rise / 0.034).clamp(0, 1)) - angle.abs()
         turn = 2 * torch.pi * t
         fat = 0.020 + 0.022 * (1 + angle.cos()) / 2
@@ -294,7 +297,9 @@ class Garments:
         rim = 0.0022 * smoothstep(0.014, 0.004, keep) * g("rib")
         roll = g("roll") * 0.005 * smoothstep(0.556, 0.562, z)
         lift = 0.0035 + g("ease") * (0.35 + 0.65 * waist) + rim + roll
-        out["top"] = (skin + normal * lift[..., None], keep)
+        under = self._outer_cut(s.canonical[None], s.arm[None], s.along[None], p) - 0.018
+        shown = torch.where(g("outer") > 0.5, torch.minimum(keep, -under), keep)
+        out["top"] = (skin + normal * lift[..., None], shown)
 
         s = self.outer
         cut = self._outer_cut(s.canonical[None], s.arm[None], s.along[None], p)

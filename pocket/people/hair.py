@@ -16,16 +16,38 @@ import numpy as np
 import torch
 
 from . import template as tm
+from .materials import smoothstep
 
 STEPS = 16
-SCALP = 760
-TAIL = 110
+SCALP = 960
+TAIL = 120
 RIBBONS = SCALP + TAIL
 SHELLS = 7
 STRANDS = 9.0
 TIE = (0.0, 0.098, 0.725)
 CROWN = (0.0, 0.035, 0.815)
-NUMBERS = ["ribbons", "length", "side", "lift", "radial", "part", "back", "fall", "stiff", "curl", "wave", "fringe", "ears", "shell", "top", "tail", "bun", "tie", "outward", "parted"]
+NUMBERS = [
+    "ribbons",
+    "length",
+    "side",
+    "lift",
+    "radial",
+    "part",
+    "back",
+    "fall",
+    "stiff",
+    "curl",
+    "wave",
+    "fringe",
+    "ears",
+    "shell",
+    "top",
+    "tail",
+    "bun",
+    "tie",
+    "outward",
+    "parted",
+]
 
 
 @lru_cache(maxsize=1)
@@ -154,6 +176,7 @@ class Hair:
         length = g("length") * (g("side") + (1 - g("side")) * top)
         length = torch.where(fringe, g("fringe") + (root[..., 2] - 0.745).clamp_min(0) * 0.9, length)
         layer = rnd[0, :, :SCALP]
+        length = torch.where(g("tie") > 0, 1.35 * (root - torch.tensor(TIE, device=self.device)).norm(dim=-1), length)
         length = length * (0.82 + 0.24 * rnd[1, :, :SCALP])
         lift = 0.0025 + g("lift") * (0.25 + 0.9 * layer) * (0.45 + 0.55 * top)
         tail_root, tail_length, tail_direction = self._tail(p, rnd[:, :, SCALP:])
@@ -189,13 +212,16 @@ class Hair:
         side = torch.tanh((at[..., :1] - g("hair_part")) / 0.004)
         along = torch.cat([side, 0.25 + 0 * side, -0.55 + 0 * side], -1)
         back = at_tensor(0, 1.0, -0.15).expand_as(at)
-        tie = torch.nn.functional.normalize(at_tensor(*TIE) - at, dim=-1)
+        over = (TIE[1] - at[..., 1:2]).clamp_min(0) * (1 - at[..., :1].abs() / 0.095).clamp(0, 1)
+        tie = torch.nn.functional.normalize(at_tensor(*TIE) + over * at_tensor(0, 0, 1.0) - at, dim=-1)
         front = torch.cat(
             [0.35 * at[..., :1] / 0.06 + 0.25 * g("hair_part").sign(), -1 + 0 * side, -0.6 + 0 * side], -1
         )
         flow = (
             radial * g("radial") + along * g("part") + back * g("back") + tie * g("tie") * 3 + normal * g("outward") * 4
         )
+        aside = smoothstep(-0.015, -0.065, at[..., 1:2]) * g("radial") * (1 - g("outward")) * (g("ears") > 0.5)
+        flow = flow + torch.cat([torch.where(at[..., :1] > 0, 1.3, -1.3) * aside, 0.9 * aside, 0 * side], -1)
         flow = torch.where(fringe[..., None], front, flow)
         jitter = (rnd[4:7].permute(1, 2, 0) - 0.5) * (0.30 - 0.2 * g("tie"))
         return torch.nn.functional.normalize(flow, dim=-1, eps=1e-6) + jitter
@@ -246,10 +272,11 @@ class Hair:
     def _guards(self, p: dict, where: torch.Tensor, fringe: torch.Tensor, is_tail: torch.Tensor) -> torch.Tensor:
         """Keep hair out of the face (except a fringe) and, where the style says so, behind the ears."""
         x, y, z = where.unbind(-1)
-        depth = (1 - (x / 0.069) ** 2 - ((y + 0.135) / 0.085) ** 2 - ((z - 0.665) / 0.095) ** 2).clamp_min(0)
+        beyond = torch.where(z < 0.665, ((0.665 - z) - 0.16).clamp_min(0), z - 0.665)
+        depth = (1 - (x / 0.074) ** 2 - ((y + 0.145) / 0.100) ** 2 - (beyond / 0.095) ** 2).clamp_min(0)
         aside = torch.where(fringe | is_tail[None], torch.zeros_like(x), depth)
-        x = x + torch.where(x >= 0, 1.0, -1.0) * aside * 0.030
-        y = y + aside * 0.012
+        x = x + torch.where(x >= 0, 1.0, -1.0) * aside * 0.040
+        y = y + aside * 0.014
         ear = (
             1 - ((x.abs() - 0.082) / 0.030) ** 2 - ((y + 0.022) / 0.034) ** 2 - ((z - 0.683) / 0.042) ** 2
         ).clamp_min(0)
@@ -288,13 +315,13 @@ class Hair:
         )
         line = line - (phase.cos() * grow * 0.6)[..., None] * over
         half = (
-            0.0062 * (0.75 + 0.5 * rnd[2][..., None]) * (1 - 0.45 * t**2) * (1 - 0.35 * (g("curl") * 100).clamp(0, 1))
+            0.0078 * (0.75 + 0.5 * rnd[2][..., None]) * (1 - 0.45 * t**2) * (1 - 0.35 * (g("curl") * 100).clamp(0, 1))
         )
         return line, side * half[..., None]
 
     def _keep(self, p: dict, line: torch.Tensor, is_tail: torch.Tensor) -> torch.Tensor:
         t = torch.linspace(0, 1, STEPS, device=self.device)
-        profile = 0.46 - 0.10 * t - 0.62 * ((t - 0.62) / 0.38).clamp_min(0) ** 1.6
+        profile = 0.50 - 0.06 * t - 0.62 * ((t - 0.70) / 0.30).clamp_min(0) ** 1.7
         on = torch.cat([line > 0.001, ((p["tail"] + p["bun"]) > 0)[:, None].expand(-1, TAIL)], 1)
         on = on & (p["ribbons"][:, None] > 0.5)
         keep = torch.where(on[..., None], profile, torch.full_like(profile, -9.0))

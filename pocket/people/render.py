@@ -47,7 +47,7 @@ class Shot:
 @dataclass(frozen=True)
 class Pictures:
     """images [B,3,S,S] uint8; keypoints [B,60,3] (x, y in pixels, visible 0/1); face_box [B,4] pixels (left, top, right,
-    bottom); mask [B,S,S] uint8 (255: person).
+    bottom); mask [B,S,S] uint8 (1: person).
     """
 
     images: torch.Tensor
@@ -220,7 +220,7 @@ class Renderer:
         keypoints = self._visible(view(mesh.keypoints), depth, supersample, size)
         at = view(mesh.vertices[:, self.face_vertices])[..., :2] / supersample
         box = torch.cat([at.amin(1), at.amax(1)], 1).clamp(0, size)
-        return Pictures(images, keypoints, box, (share[:, 0] * 255).round().to(torch.uint8))
+        return Pictures(images, keypoints, box, (share[:, 0] > 0.5).to(torch.uint8))
 
     def _visible(self, at: torch.Tensor, depth: torch.Tensor, supersample: int, size: int) -> torch.Tensor:
         """Keypoints in pixels with visibility: inside the picture, and not far behind what is drawn there."""

@@ -127,7 +127,12 @@ def lighting(p: dict[str, torch.Tensor]) -> Lighting:
     sky = p["ambient"][:, None] * (0.82 + 0.18 * back.clamp(0.3, 2.0)) * (0.5 + 0.5 * tint)
     ground = sky * sky.new_tensor([0.60, 0.53, 0.48])
     return Lighting(
-        direction(p["azimuth"], p["elevation"]), p["key"][:, None] * tint, sky, ground, 0.25 * p["ambient"], p["rim"]
+        direction(p["azimuth"], p["elevation"]),
+        0.84 * p["key"][:, None] * tint,
+        0.9 * sky,
+        0.9 * ground,
+        0.23 * p["ambient"],
+        p["rim"],
     )
 
 
@@ -212,6 +217,6 @@ def scalp(c: torch.Tensor, ears: torch.Tensor, p: Callable, noise: mt.Noise) -> 
 
 def tone_map(colour: torch.Tensor) -> torch.Tensor:
     """Linear light to display values 0..1: straight below 0.62, a soft shoulder above, then the 2.2 power."""
-    knee, room = 0.62, 0.38
+    knee, room = 0.50, 0.50
     bent = torch.where(colour < knee, colour, knee + room * torch.tanh((colour - knee) / room))
     return bent.clamp(0, 1) ** (1 / 2.2)

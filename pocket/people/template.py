@@ -79,6 +79,12 @@ def template() -> Template:
     )
 
 
+def along_arm(canonical: np.ndarray) -> np.ndarray:
+    """Distance [N] in metres from the shoulder joint along either arm of canonical points [N,3]."""
+    mirrored = canonical * np.sign(canonical[:, :1]) ** np.array([1, 0, 0])
+    return ((mirrored - ARM_ORIGIN) @ ARM_AXIS).astype(np.float32)
+
+
 def edges(faces: np.ndarray) -> np.ndarray:
     """Both directions of every edge of triangles [T,3] -> [E,2], unique."""
     pairs = np.concatenate([faces[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0), (1, 0), (2, 1), (0, 2))])
@@ -126,8 +132,7 @@ def to_torch(matrix: sparse.csr_matrix, device: torch.device | str) -> torch.Ten
         torch.from_numpy(m.indices.astype(np.int64)),
         torch.from_numpy(m.data.astype(np.float32)),
         m.shape,
-        device=device,
-    )
+    ).to(device)
 
 
 def apply(matrix: torch.Tensor, vertices: torch.Tensor) -> torch.Tensor:
