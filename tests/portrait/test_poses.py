@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -288,3 +290,9 @@ def test_a_preset_with_a_wrong_field_is_refused_by_field(tmp_path, change, says)
     (tmp_path / "mine.json").write_text(json.dumps(document | change), "utf-8")
     with pytest.raises(PortraitError, match=f"mine.json.*{says}"):
         poses.load("mine", (tmp_path,))
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_help_page_names_every_preset(language):
+    page = (Path(__file__).parents[2] / "web" / "docs" / "PortraitPosePreset" / f"{language}.md").read_text("utf-8")
+    assert set(re.findall(r"`((?:head|half|full)-[a-z-]+)`", page)) == set(poses.names())

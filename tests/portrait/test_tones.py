@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import sys
+from pathlib import Path
 
 import colour
 import numpy as np
@@ -17,6 +20,11 @@ from skimage.data import astronaut
 from portrait_studio.portrait import tones
 from portrait_studio.portrait.errors import PortraitError
 from portrait_studio.portrait.tones import skin, spaces
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 D65 = colour.CCS_ILLUMINANTS["CIE 1931 2 Degree Standard Observer"]["D65"]
 
@@ -354,3 +362,12 @@ def test_a_preset_with_a_mistake_is_refused_with_its_file_and_the_mistake(tmp_pa
 def test_an_unknown_tone_is_answered_with_the_nearest_names():
     with pytest.raises(PortraitError, match="'warm-film'"):
         tones.load("warm_film")
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_help_page_names_every_preset(language):
+    page = (Path(__file__).parents[2] / "web" / "docs" / "PortraitToneFilter" / f"{language}.md").read_text("utf-8")
+    listed = page.split("\n## ")[1]
+    assert re.findall(r"`([a-z-]+)`", listed) == tones.names()
+    for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL):
+        tones.Grade.read(tomllib.loads(block)["lut"])
