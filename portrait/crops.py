@@ -92,8 +92,10 @@ def cut(images: torch.Tensor, crops: FaceCrops, size: int, padding: str = "refle
     if padding not in PADDINGS:
         raise CropError(f"Unknown padding {padding!r}; choose one of {', '.join(PADDINGS)}.")
     _check_size(images, crops)
-    squares = [_cut_one(images[region.frame], region, size, padding) for region in crops.regions]
-    return torch.stack(squares) if squares else images.new_zeros((0, size, size, images.shape[-1]))
+    squares = images.new_empty((len(crops), size, size, images.shape[-1]))
+    for square, region in zip(squares, crops.regions, strict=True):
+        square.copy_(_cut_one(images[region.frame], region, size, padding))
+    return squares
 
 
 def face_masks(crops: FaceCrops, size: int, device: torch.device | str = "cpu") -> torch.Tensor:

@@ -27,10 +27,10 @@ SIDES = (640, 1600, 256)
 # towards an upright frontal face, least so at this size (mean error of the roll of rendered heads and the astronaut
 # turned by up to 40 degrees: 6 degrees, against 19 when the face is 100 px wide), so the square is turned until the
 # face in it is level, at most REFINE_LOOKS times.
-REFINE_RATIO = 1.5
-REFINE_SIDE = 352
+REFINE_RATIO = 1.4
+REFINE_SIDE = 288
 REFINE_LOOKS = 3
-LEVEL = 4.0
+LEVEL = 6.0
 NMS_THRESHOLD = 0.3  # OpenCV's own default for FaceDetectorYN
 SMALLEST_SIDE = 24  # a picture narrower than this holds no face that YuNet can see, and its strides need some pixels
 

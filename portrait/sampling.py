@@ -13,6 +13,8 @@ def window(image: torch.Tensor, left: int, top: int, side: int, padding: str) ->
 
     It may lie anywhere, also wholly outside the picture; `padding` (one of PADDINGS) tells what is seen there.
     """
+    if 0 <= left <= image.shape[1] - side and 0 <= top <= image.shape[0] - side:
+        return image[top : top + side, left : left + side]
     rows, rows_in = _indices(top, side, image.shape[0], padding, image.device)
     columns, columns_in = _indices(left, side, image.shape[1], padding, image.device)
     square = image[rows][:, columns]

@@ -15,4 +15,4 @@ def to_uint8(image: torch.Tensor) -> np.ndarray:
 
 def to_image(pixels: np.ndarray) -> torch.Tensor:
     """Return one RGB uint8 picture `[H, W, 3]` as an IMAGE `[1, H, W, 3]`, 0..1."""
-    return torch.from_numpy(np.array(pixels, np.float32) / 255.0)[None]
+    return torch.from_numpy(np.array(pixels)).to(torch.float32).div_(255.0)[None]
