@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -173,23 +169,3 @@ def test_something_that_is_not_comfyui_is_called_that(answer):
         url = f"http://127.0.0.1:{other.getsockname()[1]}"
         with Client(url) as client, pytest.raises(NotComfyUIError, match="not ComfyUI"):
             client.about()
-
-
-def test_nothing_survives_the_process_that_started_a_host(comfyui, tmp_path, until):
-    """However it ends: here without a chance to clean up."""
-    if sys.platform != "linux":
-        pytest.skip("only Linux tells a child that its parent was killed")
-    script = (
-        "import sys, time; from pathlib import Path; from portrait_studio.runner import start\n"
-        f"print(start(Path({str(comfyui)!r}), Path(sys.executable), Path({str(tmp_path)!r}), "
-        "arguments=['--cpu', '--disable-all-custom-nodes']).process.pid, flush=True)\n"
-        "time.sleep(600)\n"
-    )
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    child = int(parent.stdout.readline())
-    state = Path(f"/proc/{child}/stat")
-    assert state.exists()
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    parent.stdout.close()
-    until(lambda: not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z")
