@@ -209,7 +209,9 @@ class Body:
         linear = rotation @ settle
         transforms = torch.cat([linear, joint[..., None] - linear @ heads[..., None]], -1)
         blend = (self.skin_weights @ transforms.flatten(2)).unflatten(2, (3, 4))
-        vertices = (blend[..., :3] @ rest[..., None])[..., 0] + blend[..., 3]
+        vertices = blend[..., 3]
+        for axis in range(3):
+            vertices = torch.addcmul(vertices, blend[..., axis], rest[..., axis, None])
         return BodyMesh(vertices, rest, joint, rotation, transforms, self._keypoints(vertices, joint))
 
     def skeleton(self, pose: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -236,11 +236,15 @@ class Solver:
             schedule.step()
         with torch.no_grad():
             pose = self.pose(arms, legs)
-            miss = torch.zeros(len(self.goals))
-            rotations, joints = self.body.skeleton(pose)
-            for row, distance in zip(self._rows(self.points), self._misses(rotations, joints), strict=True):
-                miss[row] = torch.maximum(miss[row], distance)
-        return pose, miss
+            return pose, self.miss(pose)
+
+    def miss(self, pose: torch.Tensor) -> torch.Tensor:
+        """How far (metres) each of the poses `[P, J, 3]` misses the worst of its places."""
+        rotations, joints = self.body.skeleton(pose)
+        miss = torch.zeros(len(pose))
+        for row, distance in zip(self._rows(self.points), self._misses(rotations, joints), strict=True):
+            miss[row] = torch.maximum(miss[row], distance)
+        return miss
 
     def _rows(self, wanted: list[Wanted]) -> torch.Tensor:
         return torch.tensor([goal.row for goal in wanted])

@@ -9,7 +9,7 @@ import torch
 from portrait_studio.pocket.people import export_presets, expressions, poses
 from portrait_studio.pocket.people.body import Body
 from portrait_studio.pocket.people.keypoints import COUNT, LEFT_HAND, RIGHT_HAND, mirror_order
-from portrait_studio.pocket.people.pose_solver import KEEP_OUT
+from portrait_studio.pocket.people.pose_solver import GOALS, KEEP_OUT, Solver
 from portrait_studio.portrait.errors import PortraitError
 from portrait_studio.portrait.poses import FOLDER, load
 from portrait_studio.portrait.poses import names as preset_names
@@ -48,6 +48,15 @@ def test_the_shipped_preset_is_what_the_body_gives_today(name: str, body: Body):
         else:
             # A tenth of a pixel is how the file is rounded; another processor may round the other way.
             np.testing.assert_allclose(points, people[1][0][key], atol=0.21, err_msg=key)
+
+
+def test_the_stored_poses_reach_their_goals(body: Body):
+    goals = json.loads(GOALS.read_text("utf-8"))
+    assert list(goals["poses"]) == poses.names()
+    solver = Solver(body, goals)
+    miss = solver.miss(torch.stack([poses.get(name).rotations for name in solver.goals]))
+    assert (miss < 0.06).all(), {name: round(float(far), 3) for name, far in zip(solver.goals, miss, strict=True)}
+    assert miss.median() < 0.015
 
 
 def test_a_pose_nobody_knows_is_refused_with_the_nearest_ones():
