@@ -172,6 +172,7 @@ def _build(name: str, info: Mapping[str, Any]) -> NodeClass:
         widgets=tuple(widgets),
         outputs=tuple(outputs),
         declared=tuple((given, _forced(inputs[given]), _controlled(given, inputs[given][1])) for given in declared),
+        foreign=str(info.get("python_module", "")).startswith("custom_nodes."),
     )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import sys
 import urllib.request
 from pathlib import Path
@@ -40,8 +39,8 @@ def main(url: str) -> None:
         "outputs": outputs,
     }
     beside = FROZEN.with_suffix(".part")
-    beside.write_text(json.dumps(frozen, indent=None, separators=(",", ":")).replace('},"', '},\n"') + "\n", "utf-8")
-    os.replace(beside, FROZEN)
+    beside.write_text(json.dumps(frozen, separators=(",", ":")).replace('},"', '},\n"') + "\n", "utf-8")
+    beside.replace(FROZEN)
 
 
 if __name__ == "__main__":

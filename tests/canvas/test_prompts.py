@@ -33,7 +33,8 @@ def templates() -> Iterator[Path]:
     for package in PACKAGES:
         spec = importlib.util.find_spec(f"comfyui_workflow_templates_{package}")
         for folder in (spec.submodule_search_locations or ()) if spec else ():
-            yield from (path for path in sorted(Path(folder).rglob("*.json")) if "nodes" in json.loads(path.read_bytes()))
+            paths = sorted(Path(folder).rglob("*.json"))
+            yield from (path for path in paths if "nodes" in json.loads(path.read_bytes()))
 
 
 @pytest.fixture(scope="module")

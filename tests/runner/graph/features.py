@@ -418,9 +418,9 @@ def unknown_nodes_that_are_off(info: Info) -> dict:
     return sketch.graph()
 
 
-def _detail(info: Info, name: str = "Detail", *, prompt: bool = False) -> Sketch:
+def _detail(info: Info, name: str = "Detail", *, prompt: bool = False, compressed: bool = False) -> Sketch:
     """Draw a subgraph: image -> scale to a promoted width -> image, and with `prompt` an encoder with promoted text."""
-    inner = Sketch(info, name)
+    inner = Sketch(info, name, compressed=compressed)
     image, width = inner.port("image", "IMAGE"), inner.port("width", "INT")
     inner.port("IMAGE", "IMAGE", output=True)
     scale = inner.add("ImageScale", ["area", 100, 200, "disabled"])
@@ -446,6 +446,28 @@ def subgraph_with_promoted_widget(info: Info) -> dict:
     for values in ([333], [], [444]):
         node = sketch.add(inner, values)
         sketch.link(loader, 0, node, "image")
+        preview = sketch.add("PreviewImage")
+        sketch.link(node, 0, preview, "images")
+    return sketch.graph()
+
+
+@feature
+def compressed_inputs(info: Info) -> dict:
+    sketch = Sketch(info, compressed=True)
+    nodes = text_to_image(sketch)
+    steps = sketch.add("PrimitiveInt", [9, "fixed"])
+    sketch.link(steps, 0, nodes["sampler"], "steps")
+    return sketch.graph()
+
+
+@feature
+def compressed_subgraph_promotes_another_widget(info: Info) -> dict:
+    """From a picture's compressed graph the frontend promotes the widget that now stands in the saved slot."""
+    sketch = Sketch(info, compressed=True)
+    inner = _detail(info, compressed=True)
+    sketch.definitions = [inner]
+    for values in ([333], []):
+        node = sketch.add(inner, values)
         preview = sketch.add("PreviewImage")
         sketch.link(node, 0, preview, "images")
     return sketch.graph()

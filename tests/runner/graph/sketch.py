@@ -9,10 +9,14 @@ WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 
 
 class Sketch:
-    """One level of a graph: the root, or with `ports` a subgraph definition."""
+    """One level of a graph: the root, or with a name a subgraph definition.
 
-    def __init__(self, info: dict[str, Any], name: str = ""):
+    `compressed` leaves out the inputs of widgets that nothing feeds, as graphs inside pictures and of old frontends do.
+    """
+
+    def __init__(self, info: dict[str, Any], name: str = "", *, compressed: bool = False):
         self.info = info
+        self.compressed = compressed
         self.name = name
         self.id = str(uuid.uuid5(uuid.NAMESPACE_URL, name)) if name else ""
         self.nodes: list[dict] = []
@@ -43,12 +47,16 @@ class Sketch:
             entry = self.info[kind]
             declared = {**entry["input"].get("required", {}), **entry["input"].get("optional", {})}
             if inputs is None:
-                inputs = [
-                    (name, spec[0])
+                sockets = {
+                    name: isinstance(spec[0], str)
+                    and (spec[0] not in WIDGETS or (len(spec) > 1 and bool(spec[1].get("forceInput"))))
                     for name, spec in declared.items()
-                    if isinstance(spec[0], str)
-                    and (spec[0] not in WIDGETS or (len(spec) > 1 and spec[1].get("forceInput")))
-                ]
+                }
+                inputs = [(name, declared[name][0]) for name, socket in sockets.items() if socket]
+                if not self.compressed:
+                    inputs += [
+                        (name, self._type(declared[name]), name) for name, socket in sockets.items() if not socket
+                    ]
             if outputs is None:
                 kinds = [made if isinstance(made, str) else "COMBO" for made in entry["output"]]
                 outputs = list(zip(entry["output_name"], kinds, strict=True))
@@ -80,7 +88,7 @@ class Sketch:
     def link(
         self, origin: dict | None, slot: int, target: dict | None, name: str | int, link_id: int | None = None
     ) -> int:
-        """Join an output to an input by name; None stands for the subgraph's own inputs (origin) or outputs (target)."""
+        """Join an output to an input by name; None stands for the subgraph's own inputs or outputs."""
         link_id = len(self.links) + 1 if link_id is None else link_id
         if target is None:
             index = next(i for i, port in enumerate(self.outputs) if port["name"] == name)
@@ -114,7 +122,10 @@ class Sketch:
 
     def _widget_type(self, target: dict, name: str) -> str:
         entry = self.info.get(target["type"], {}).get("input", {})
-        spec = {**entry.get("required", {}), **entry.get("optional", {})}.get(name, ["*"])
+        return self._type({**entry.get("required", {}), **entry.get("optional", {})}.get(name, ["*"]))
+
+    @staticmethod
+    def _type(spec: list) -> str:
         return spec[0] if isinstance(spec[0], str) else "COMBO"
 
     def port(self, name: str, type_: str, *, output: bool = False) -> int:

@@ -85,7 +85,7 @@ def test_a_node_that_needs_the_browsers_camera_is_refused(info: dict):
     classes = {**info, "WebcamCapture": {"input": {"required": {}}, "output": ["IMAGE"], "output_name": ["IMAGE"]}}
     sketch = Sketch(classes)
     sketch.add("WebcamCapture")
-    with pytest.raises(GraphError, match="node 1 .*browser's camera"):
+    with pytest.raises(GraphError, match=r"node 1 .*browser's camera"):
         convert(sketch, classes)
 
 
@@ -160,7 +160,9 @@ def test_a_get_node_reads_the_set_node_of_its_name(info: dict):
     assert prompt.keys() == {"1", "3", "6"}
 
 
-@pytest.mark.parametrize(("names", "words"), [(("face",), "no SetNode has"), (("coat", "coat"), "several SetNodes have")])
+@pytest.mark.parametrize(
+    ("names", "words"), [(("face",), "no SetNode has"), (("coat", "coat"), "several SetNodes have")]
+)
 def test_a_get_node_without_one_set_node_is_refused(names: tuple[str, ...], words: str, info: dict):
     with pytest.raises(GraphError, match=f"'coat', but {words}"):
         convert(_set_and_get(info, names, "coat"), info)
