@@ -80,11 +80,7 @@ def run_command(
                 (lambda: upload_photos(client, photos, listener)) if photos else None,
                 prompt_id=job_id(name) if name else "",
             )
-            try:
-                run(job, client, folder, listener=listener, timeout=timeout, previews=previews, host=about)
-            except KeyboardInterrupt:
-                _tell(as_json, "interrupted", "Interrupted: the job was cancelled on the host.", job.prompt_id)
-                raise
+            run(job, client, folder, listener=listener, timeout=timeout, previews=previews, host=about)
 
 
 @app.command()
@@ -196,14 +192,6 @@ def _reporting(as_json: bool) -> Iterator[None]:
             _print_event(events.Failed(error=type(error).__name__, message=str(error), exit_code=code))
         err.print(f"[red]{escape(str(error))}[/]", highlight=False, soft_wrap=True)
         raise typer.Exit(code) from error
-
-
-def _tell(as_json: bool, kind: str, message: str, prompt_id: str) -> None:
-    if as_json:
-        _print_event(
-            events.Failed(prompt_id=prompt_id, error="KeyboardInterrupt", message=message, exit_code=exit_code(kind))
-        )
-    err.print(f"[yellow]{escape(message)}[/]", highlight=False)
 
 
 if __name__ == "__main__":

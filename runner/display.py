@@ -64,6 +64,9 @@ class Display:
         elif isinstance(event, events.ImageSaved):
             note = " [dim](reused: an earlier job had made it)[/]" if event.reused else ""
             self._say(f"[green]saved[/] [bold]{escape(event.file)}[/]{note}")
+        elif isinstance(event, events.Cancelled):
+            end = "the job was cancelled on the host" if event.gone else "the host may still run the job"
+            self._say(f"[yellow]interrupted; {end}[/]")
         elif isinstance(event, events.Finished):
             self._say(f"[green]done[/] in {event.seconds:.1f} s, {len(event.images)} image(s)")
 

@@ -131,6 +131,13 @@ class ImageSaved(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cancelled(Event):
+    """The job was cancelled from here; `gone` says whether the host has let go of it."""
+
+    gone: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finished(Event):
     """The job is done."""
 

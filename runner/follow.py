@@ -54,7 +54,8 @@ class Follow:
         self.away: float | None = None
         self.missing: float | None = None
         self.next_history = self.begin + 0.25
-        self.next_queue = self.begin
+        self.next_queue = self.begin + 0.05  # most small jobs have begun by then
+        self.last_queue = self.begin
         self.pause = 0.05
         self.reads = 0
         self.heard = client.stream.connected
@@ -73,7 +74,7 @@ class Follow:
                 self.next_history = now  # whatever broke the websocket may have ended the job
             self.heard = self.client.stream.connected
             if message is not None and message.type == "status" and not self.watch.started:
-                self.next_queue = min(self.next_queue, now + 0.05)
+                self.next_queue = min(self.next_queue, max(now, self.last_queue + 1.0))
             if self.watch.ended or now >= self.next_history or now >= self.next_queue:
                 outcome = self._ask(now)
                 if outcome is not None:
@@ -105,7 +106,8 @@ class Follow:
         heard = self.client.stream.connected and self.missing is None
         self.next_history = now + (2.0 if heard else self.pause)
         if now >= self.next_queue:
-            self.next_queue = now + (2.0 if heard else self.pause)
+            # /queue carries every waiting prompt whole, so it is asked seldom while the websocket speaks.
+            self.last_queue, self.next_queue = now, now + (5.0 if heard else self.pause)
         return None
 
     def _hear_out(self, patience: float = 0.2) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from ..portrait import photos as photographs
 from . import events, output, record
 from .client import Client, HostInfo, Outcome
-from .errors import JobError, MissingError, PhotoError, StoppedError
+from .errors import AddressError, HostError, JobError, MissingError, PhotoError, StoppedError
 from .record import Stage, StageResult
 
 UPLOADS = "portrait-studio"  # the folder under the host's input/ that photos go to
@@ -118,7 +118,7 @@ def run(
         client.submit(job.prompt, job.prompt_id, workflow=job.workflow, find=job.find, listener=listener)
         outcome = client.follow(job.prompt_id, timeout)
     except (KeyboardInterrupt, SystemExit):
-        client.cancel(job.prompt_id)
+        listener(events.Cancelled(prompt_id=job.prompt_id, gone=_cancelled(client, job.prompt_id)))
         raise
     seconds = round(time.monotonic() - clock, 3)
     result = _collect(job, client, folder, outcome, seconds, previews)
@@ -135,6 +135,13 @@ def run(
         )
     )
     return result
+
+
+def _cancelled(client: Client, prompt_id: str) -> bool:
+    try:
+        return client.cancel(prompt_id)
+    except (AddressError, HostError):
+        return False
 
 
 def files(outputs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from portrait_studio.runner.cli import app
 from portrait_studio.runner.client import Client
 from portrait_studio.runner.errors import EXIT_CODES
+from portrait_studio.runner.events import Event
 
 pytestmark = pytest.mark.host
 
@@ -200,9 +201,11 @@ def test_ctrl_c_cancels_our_job_and_no_other(graph, fresh, host, tmp_path, until
         behind = other.submit(fresh())
         until(lambda: mine in other.queue()[0], 30)
         process.send_signal(number)
-        _, stderr = process.communicate(timeout=20)
+        stdout, stderr = process.communicate(timeout=20)
         assert process.returncode == EXIT_CODES[name]["code"], stderr
         assert "Traceback" not in stderr
+        last = json.loads(stdout.splitlines()[-1])
+        assert (last["event"], last["gone"]) == ("cancelled", True)
         assert other.follow(ahead, timeout=10).state == "success"
         assert other.follow(behind, timeout=10).state == "success"
         assert other.history(mine)["status"]["messages"][-1][0] == "execution_interrupted"
@@ -260,6 +263,13 @@ def test_the_exit_codes_are_documented():
     text = (ROOT / "docs" / "runner.md").read_text("utf-8")
     documented = dict(re.findall(r"^\| (\d+) \| (.+) \|$", text, re.MULTILINE))
     assert documented == {str(row["code"]): row["when"] for row in EXIT_CODES.values()}
+
+
+def test_every_event_is_documented():
+    text = (ROOT / "docs" / "runner.md").read_text("utf-8")
+    kinds = {object.__new__(kind).kind for kind in Event.__subclasses__()}
+    assert len(kinds) > 10
+    assert kinds <= set(re.findall(r"`(\w+)`", text))
 
 
 def test_no_file_of_a_finished_command_is_left_in_tmp(tmp_path, graph, host):

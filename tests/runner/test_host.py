@@ -88,7 +88,7 @@ def test_a_child_started_from_a_thread_outlives_that_thread():
 
     def begin() -> None:
         command = [sys.executable, "-c", "import time; time.sleep(30)"]
-        begun.append(subprocess.Popen(command, preexec_fn=hosts._die_with_parent()))
+        begun.append(subprocess.Popen(command, preexec_fn=hosts._die_with_parent()))  # noqa: PLW1509
 
     thread = threading.Thread(target=begin)
     thread.start()

@@ -65,6 +65,17 @@ def test_trap_01_the_history_is_read_until_the_job_is_in_it(client, fresh):
         assert time.monotonic() - begin < 1.5  # the end was acted upon, not found by the next regular look
 
 
+def test_trap_01_a_history_that_is_written_late_is_waited_for(client, fresh):
+    prompt = fresh()
+    prompt["5"] = {"class_type": "StudioTestLate", "inputs": {"image": ["1", 0]}}
+    prompt["9"]["inputs"]["images"] = ["5", 0]
+    begin = time.monotonic()
+    outcome = client.follow(client.submit(prompt))
+    assert outcome.state == "success"
+    assert outcome.outputs["9"]["images"]
+    assert 0.4 < time.monotonic() - begin < 1.5
+
+
 def test_trap_02_the_second_run_of_a_graph_has_its_images_too(client, fresh, host):
     prompt = fresh()
     assert client.follow(client.submit(prompt)).outputs["9"]["images"]

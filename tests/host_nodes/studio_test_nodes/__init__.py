@@ -4,6 +4,7 @@ import time
 
 import comfy.model_management
 import comfy.utils
+import execution
 from comfy_api.latest import ComfyExtension, io
 from comfy_execution.graph_utils import GraphBuilder
 
@@ -108,11 +109,38 @@ class StudioTestFinding(io.ComfyNode):
         return io.NodeOutput(image, ui={"portrait_studio": [finding]})
 
 
+class StudioTestLate(io.ComfyNode):
+    """Passes an image on; the history of a prompt with this node in it is written late, as on a busy machine."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            "StudioTestLate", category=CATEGORY, inputs=[io.Image.Input("image")], outputs=[io.Image.Output()]
+        )
+
+    @classmethod
+    def execute(cls, image):
+        return io.NodeOutput(image)
+
+
+_task_done = execution.PromptQueue.task_done
+
+
+def _late_task_done(self, item_id, *args, **kwargs):
+    prompt = self.currently_running[item_id][2]
+    if any(node["class_type"] == "StudioTestLate" for node in prompt.values()):
+        time.sleep(0.4)
+    return _task_done(self, item_id, *args, **kwargs)
+
+
+execution.PromptQueue.task_done = _late_task_done
+
+
 class StudioTestNodes(ComfyExtension):
     """Lists them."""
 
     async def get_node_list(self):
-        return [StudioTestSleep, StudioTestBlock, StudioTestFail, StudioTestCycle, StudioTestFinding]
+        return [StudioTestSleep, StudioTestBlock, StudioTestFail, StudioTestCycle, StudioTestFinding, StudioTestLate]
 
 
 async def comfy_entrypoint():
