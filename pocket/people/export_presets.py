@@ -23,8 +23,8 @@ CANVASES = {"head and shoulders": (768, 1024), "half body": (768, 1024), "full b
 FIELD_OF_VIEW = 20.0
 """Vertical angle of view in degrees: a short telephoto, as portraits are taken."""
 
-HEAD_TOP = 0.14
-"""From the nose to the top of the head, metres on the average body."""
+HEAD_TOP = 0.13
+"""From the ears to the top of the head, metres on the average body; unlike the nose, ears stay when the head nods."""
 
 # How far (metres) a point may lie behind the nearest surface and still be seen: a joint is inside its limb, an ear
 # behind the cheek's rim. OpenPose infers the trunk's points through whatever covers them, so these are never hidden.
@@ -96,9 +96,9 @@ def view_rotation(yaw: float, pitch: float) -> np.ndarray:
 
 def _frame(points: np.ndarray, framing: str, aspect: float) -> tuple[np.ndarray, float]:
     """What a photographer would take in: the centre `[3]` and the height of the picture in metres at that depth."""
-    nose, neck = points[0], points[1]
+    neck = points[1]
     hips = (points[8] + points[11]) / 2
-    top = nose[2] + HEAD_TOP
+    top = points[16:18, 2].mean() + HEAD_TOP
     if framing == "head and shoulders":
         tall = 0.66
         middle = 0.65 * (points[14:18, 0].mean()) + 0.35 * neck[0]
