@@ -65,8 +65,8 @@ class PortraitFaceCrop(io.ComfyNode):
                 io.Combo.Input(
                     "padding",
                     options=list(crops.PADDINGS),
-                    default="reflect",
-                    tooltip="What is seen beyond the picture's border.",
+                    default="edge",
+                    tooltip="What is seen beyond the border; reflect can show a second, mirrored head.",
                 ),
                 io.Custom("PORTRAIT_SUBJECT").Input("subject", optional=True, tooltip="Whose face, for likeness."),
                 io.Image.Input("references", optional=True, tooltip="Photos of whose face, instead of a subject."),
