@@ -11,11 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+from ..portrait.sheet import Tile, draw_sheet
 from . import events, output, source
 from .client import Client, HostInfo
 from .errors import HostError
 from .host import LocalHost, start
 from .job import Job, Result, run, upload_photos
+from .record import StageResult
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL_FOLDERS = ("checkpoints", "controlnet", "upscale_models", "loras", "vae")
@@ -89,13 +93,13 @@ def demo(
 
 
 def _report(job: Job, result: Result, about: HostInfo, folder: Path, seconds: float) -> dict[str, Any]:
-    from ..portrait.sheet import Tile, draw_sheet
-
     portrait = folder / "portrait.png"
     last = next(stage.file for stage in reversed(result.stages) if stage.file)
     shutil.copyfile(folder / last, portrait)
-    tiles = [Tile.open(folder / stage.file, stage.title, _caption(stage)) for stage in result.stages if stage.file]
-    draw_sheet(tiles, columns=len(tiles)).save(folder / "contact_sheet.png")
+    shown = [stage for stage in result.stages if stage.file]
+    tiles = [Tile(Image.open(folder / str(stage.file)), stage.title, _caption(stage)) for stage in shown]
+    heading = f"{job.graph} {job.version}, seed {job.parameters.get('seed')}, {about.device}, {seconds:.0f} s"
+    draw_sheet(tiles, heading, columns=3).save(folder / "contact_sheet.png")
     checkpoint = next(
         (body["inputs"]["ckpt_name"] for body in job.prompt.values() if "ckpt_name" in body.get("inputs", {})), None
     )
@@ -113,7 +117,7 @@ def _report(job: Job, result: Result, about: HostInfo, folder: Path, seconds: fl
     return report
 
 
-def _caption(stage: Any) -> str:
+def _caption(stage: StageResult) -> str:
     likeness = "likeness not measured" if stage.likeness is None else f"likeness {stage.likeness:.2f}"
     faces = "" if stage.faces is None else f"{stage.faces} face{'s' * (stage.faces != 1)}, "
     return f"{faces}{likeness}" + ("" if stage.seconds is None else f", {stage.seconds:.1f} s")

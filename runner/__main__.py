@@ -1,0 +1,76 @@
+"""What install.py starts in the studio's own environment: the demo, and the canvas."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ..portrait.errors import PortraitError
+from .display import Display
+from .errors import exit_code
+from .host import LocalHost
+from .studio import ROOT, Installation, demo, example_photos
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+console = Console()
+
+ComfyUI = Annotated[Path, typer.Option("--comfyui", help="The folder of ComfyUI's main.py.")]
+HostPython = Annotated[Path, typer.Option("--host-python", help="The interpreter that it runs with.")]
+Models = Annotated[Path, typer.Option("--models", help="The assembled pocket models.")]
+EXAMPLE = "mina"
+
+
+@app.command("demo")
+def demo_command(comfyui: ComfyUI, host_python: HostPython, models: Models, keep: bool = False) -> None:
+    """Photos of an example person in, a portrait and a report out."""
+    folder = ROOT / "studio-output" / "demo"
+    with _open(Installation(comfyui, host_python, models)) as host:
+        with Display(console) as display:
+            report = demo(host, folder, example_photos(EXAMPLE), display)
+        shown = folder.relative_to(ROOT)
+        console.print(f"\nThe portrait: {shown}/portrait.png ({report['seconds']:.0f} s)", highlight=False)
+        console.print(f"Every stage, side by side: {shown}/contact_sheet.png; the record: {shown}/report.json")
+        if keep:
+            _wait(host)
+
+
+@app.command("host")
+def host_command(comfyui: ComfyUI, host_python: HostPython, models: Models) -> None:
+    """Keep the canvas open until Ctrl-C."""
+    with _open(Installation(comfyui, host_python, models)) as host:
+        _wait(host)
+
+
+def _open(installation: Installation) -> LocalHost:
+    with console.status("Starting ComfyUI (about 20 s)"):
+        return installation.open(ROOT / ".studio" / "work")
+
+
+def _wait(host: LocalHost) -> None:
+    console.print(f"\nThe canvas is at {host.url} (Workflow > Browse Templates > portrait-studio). Ctrl-C ends it.")
+    while host.process.poll() is None:
+        time.sleep(0.5)
+    console.print("[red]ComfyUI has ended by itself[/]; its log is .studio/work/host.log")
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run a command; an error is one sentence, Ctrl-C ends the host as well."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(exit_code("terminated")))
+    try:
+        app()
+    except PortraitError as error:
+        Console(stderr=True).print(f"[red]{error}[/]", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
