@@ -102,13 +102,25 @@ class Follow:
             self.watch.ended = self.reads < 20
         if queue is not None:
             self._place(queue, now)
-        self.pause = min(self.pause * 1.5, 1.0)
-        heard = self.client.stream.connected and self.missing is None
-        self.next_history = now + (2.0 if heard else self.pause)
-        if now >= self.next_queue:
-            # /queue carries every waiting prompt whole, so it is asked seldom while the websocket speaks.
-            self.last_queue, self.next_queue = now, now + (5.0 if heard else self.pause)
+        self._refresh(now)
+        self._schedule(now)
         return None
+
+    def _refresh(self, now: float) -> None:
+        """Replace a silent socket: it can be dead unnoticed, or forgotten by the host when an older one closed late."""
+        stream = self.client.stream
+        if stream.connected and self.watch.started and now - max(self.watch.sign, stream.heard) > self.client.silence:
+            stream.close()
+
+    def _schedule(self, now: float) -> None:
+        """Say when to ask again: often without the websocket, seldom while it speaks."""
+        heard = self.client.stream.connected and self.missing is None
+        self.pause = min(self.pause * 1.5, 1.0)
+        self.next_history = now + (min(2.0, self.client.silence) if heard else self.pause)
+        if now >= self.next_queue:
+            # /queue carries every waiting prompt whole.
+            seldom = 5.0 if self.watch.working else 2.0
+            self.last_queue, self.next_queue = now, now + (seldom if heard else self.pause)
 
     def _hear_out(self, patience: float = 0.2) -> None:
         """Take in what the host said before the end, when its history was read ahead of its messages."""
@@ -163,9 +175,6 @@ class Follow:
                 f"Job {watch.prompt_id} has made no progress{where} for {client.stall:g} s on the host at "
                 f"{client.address.url}: look at its log, or allow more with --stall"
             )
-        elif now - max(watch.sign, client.stream.heard) > client.silence:
-            # A socket can be dead without anyone noticing, or forgotten by the host when an older one closed late.
-            client.stream.close()
 
     def _host_away(self, error: Exception, now: float) -> None:
         watch, client = self.watch, self.client
