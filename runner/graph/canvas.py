@@ -128,8 +128,8 @@ class LiveLevel:
         for node in queue:
             ordered[node.id] = node
             for output in node.node.outputs:
-                for link_id in output.get("links") or ():
-                    link = self.links.get(link_id) if isinstance(link_id, int) else None
+                for link_id in output.links:
+                    link = self.links.get(link_id)
                     if link is None or link.id in seen:
                         continue
                     seen.add(link.id)
@@ -186,7 +186,7 @@ class Canvas:
             declared = [LiveInput(name, type_) for name, type_ in node_class.sockets]
             for slot in declared[len(declared) - node_class.sites :]:
                 slot.widget = slot.name if slot.name in named else None
-            saved = [str(output.get("type", "*")) for output in node.outputs[len(node_class.outputs) :]]
+            saved = [output.type for output in node.outputs[len(node_class.outputs) :]]
             created = LiveNode(node, live, node_class, _merge(declared, node), [*node_class.outputs, *saved])
             created.widgets = [
                 LiveWidget(widget.name, widget, Cell(values.accepted(widget, widget.default)))
@@ -194,7 +194,7 @@ class Canvas:
             ]
             return created
         inputs = [LiveInput(slot.name, slot.type, slot.link, slot.widget) for slot in node.inputs]
-        return LiveNode(node, live, None, inputs, [str(output.get("type", "*")) for output in node.outputs])
+        return LiveNode(node, live, None, inputs, [output.type for output in node.outputs])
 
     def _promote(self, node: LiveNode) -> None:
         """Show on a subgraph node the widgets that its inputs lead to."""
@@ -297,7 +297,7 @@ class Canvas:
 
     def _apply_primitive(self, node: LiveNode, replace_text: Callable[[str], str]) -> None:
         targets = []
-        for link_id in (node.node.outputs[0].get("links") or ()) if node.node.outputs else ():
+        for link_id in node.node.outputs[0].links if node.node.outputs else ():
             link = node.level.links.get(link_id)
             target = node.level.nodes.get(link.target) if link else None
             if link is None or target is None or link.target_slot >= len(target.inputs):
@@ -323,7 +323,8 @@ class Canvas:
 
     def sync_promoted(self) -> None:
         """Copy what subgraph nodes show into the widgets they were promoted from, outer levels first."""
-        for live in (self.root, *self.subgraphs.values()):
+        used = {node.inside.level.id for node in self.every_node() if node.inside}
+        for live in (self.root, *(live for key, live in self.subgraphs.items() if key in used)):
             for node in live.nodes.values():
                 if not node.inside:
                     continue

@@ -185,7 +185,7 @@ class Conversion:
                 ) from None
         if widget.name == "filename_prefix" and live.node.type in frontend()["filename_prefix"]:
             return self._replace_names(value) if isinstance(value, str) else value
-        return values.sent(value) if isinstance(value, list) else value
+        return values.sent(value)
 
     def _replace_names(self, template: Any) -> Any:
         if not isinstance(template, str):
@@ -221,7 +221,7 @@ class Conversion:
                     outer = step.parent.live.inputs[link.origin_slot]
                     if outer.link is None:
                         widget = step.parent.live.widget(outer.widget)
-                        return None if widget is None else (_boxed(widget.value),)
+                        return None if widget is None else (values.sent(widget.value),)
                     step, slot, wanted = step.parent, link.origin_slot, None
                     continue
                 wanted = wanted if wanted is not None else live.inputs[slot].type
@@ -282,10 +282,6 @@ def fits(one: str, other: str) -> bool:
     if one in ("*", "", "0") or other in ("*", "", "0"):
         return True
     return not set(one.lower().split(",")).isdisjoint(other.lower().split(","))
-
-
-def _boxed(value: Any) -> Any:
-    return values.sent(value) if isinstance(value, list) else value
 
 
 def _first(live: LiveNode) -> Any:

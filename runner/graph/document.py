@@ -7,6 +7,7 @@ The format is the frontend's: `nodes`, `links` (arrays in version 0.4, objects i
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,15 @@ class Link:
 
 
 @dataclass(slots=True)
+class Port:
+    """An output of a node, or an input or output of a subgraph, with the ids of the links that meet it inside."""
+
+    name: str
+    type: str
+    links: list[int]
+
+
+@dataclass(slots=True)
 class Node:
     """One node as the file has it; `values` is `widgets_values`, a list, or a mapping from some packs' own scripts."""
 
@@ -58,18 +68,9 @@ class Node:
     title: str
     mode: int
     inputs: list[Slot]
-    outputs: list[dict]
+    outputs: list[Port]
     values: list | dict
     properties: dict
-
-
-@dataclass(slots=True)
-class Port:
-    """An input or output of a subgraph, with the ids of the links inside that meet it."""
-
-    name: str
-    type: str
-    links: list[int]
 
 
 @dataclass(slots=True)
@@ -136,7 +137,7 @@ def parse(raw: bytes | str | Mapping[str, Any], source: str = "graph") -> UIGrap
         data: Any = dict(raw)
     else:
         try:
-            data = json.loads(raw, parse_constant=_refuse_constant)
+            data = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             raise GraphError(f"{source} is not a JSON file ({error}); save the graph from ComfyUI again.") from error
     return _Parser(source).graph(data)
@@ -153,6 +154,13 @@ def is_api(data: Any) -> bool:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits} is too large a number")
+    return value
 
 
 def _embedded(path: Path) -> str:
@@ -278,7 +286,7 @@ class _Parser:
             title=title if isinstance(title, str) else "",
             mode=mode,
             inputs=[self.slot(slot, identity, where) for slot in self.sequence(item.get("inputs"), f"inputs{where}")],
-            outputs=[slot for slot in self.sequence(item.get("outputs"), f"outputs{where}") if isinstance(slot, dict)],
+            outputs=[self.output(slot) for slot in self.sequence(item.get("outputs"), f"outputs{where}")],
             values=values if isinstance(values, list | dict) else [],
             properties=properties if isinstance(properties, dict) else {},
         )
@@ -292,6 +300,14 @@ class _Parser:
         widget = item.get("widget")
         name = widget.get("name") if isinstance(widget, dict) else None
         return Slot(item["name"], _type(item.get("type")), link, name if isinstance(name, str) else None)
+
+    def output(self, item: Any) -> Port:
+        # An output's own list of links only orders the prompt: what is wrong in it does no harm.
+        known = item if isinstance(item, dict) else {}
+        links = known.get("links")
+        named = known.get("name")
+        held = [link for link in links if _is_id(link)] if isinstance(links, list) else []
+        return Port(named if isinstance(named, str) else "", _type(known.get("type")), held)
 
     def link(self, item: Any, arrays: bool, where: str) -> Link:
         if arrays and isinstance(item, list) and len(item) >= 5:

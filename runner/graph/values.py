@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ from .classes import UNDEFINED, Widget
 _COMMENT = re.compile(r"/\*[\s\S]*?\*/|//[^\n\r\u2028\u2029]*")
 _UNSAFE = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 _DATE = re.compile(r"dd?|MM?|hh?|mm?|ss?|yyy?y?")
+_RANGE = {"min", "max", "step"}
+_IGNORED = {"default", "forceInput", "defaultInput", "control_after_generate", "multiline", "tooltip", "dynamicPrompts"}
 _ANNOTATION = re.compile(r"\[(input|output|temp)\]", re.IGNORECASE)
 
 
@@ -42,7 +45,7 @@ def _annotated(value: Any, folder: str) -> Any:
     if isinstance(value, dict):
         path = "/".join(part for part in (value.get("subfolder"), value.get("filename") or "") if part)
         return path + _suffix(path, value.get("type") or "input")
-    return value + _suffix(value, folder) if isinstance(value, str) else value
+    return value + _suffix(value, folder) if isinstance(value, str) else ""
 
 
 def _suffix(path: str, folder: str) -> str:
@@ -64,11 +67,34 @@ def text(value: Any) -> str:
     return "[object Object]" if isinstance(value, dict) else str(value)
 
 
+def number(value: Any) -> float:
+    """Return `value` as JavaScript's Number() would; NaN for what is none."""
+    if isinstance(value, bool | int | float):
+        return value if not isinstance(value, bool) else int(value)
+    if value is None:
+        return 0
+    try:
+        return _as_number(value.strip()) if isinstance(value, str) else math.nan
+    except ValueError:
+        return math.nan
+
+
+def _as_number(digits: str) -> float:
+    if not digits:
+        return 0
+    return int(digits) if digits.lstrip("+-").isdecimal() else float(digits)
+
+
 def changed(spec: Widget, value: Any) -> Any:
-    """Return what a number widget makes of a value set on the canvas: rounded to its step (useIntWidget.ts and
-    useFloatWidget.ts); other widgets keep it."""
-    if not spec.number or isinstance(value, bool) or not isinstance(value, int | float):
+    """Return what a number widget makes of a value that is set on the canvas; other widgets keep it.
+
+    It is rounded to the widget's step, as in useIntWidget.ts and useFloatWidget.ts.
+    """
+    if not spec.number:
         return value
+    value = number(value)
+    if not math.isfinite(value):
+        return math.nan
     options = spec.options
     if spec.kind == "INT":
         step = options.get("step") or 1
@@ -86,15 +112,42 @@ def changed(spec: Widget, value: Any) -> Any:
 
 
 def merged(value: Any, specs: Sequence[Widget]) -> Any:
-    """Return a primitive's number held inside the range that all its targets share."""
-    numbers = [spec for spec in specs if spec.number]
-    if not numbers or len(numbers) != len(specs) or isinstance(value, bool) or not isinstance(value, int | float):
+    """Return a primitive's number brought into the range that its targets share, one target after the other.
+
+    A target whose declaration does not go with those before it is passed over (nodeDefUtil.ts).
+    """
+    if not specs or not specs[0].number:
         return value
-    low = max(spec.options.get("min", -math.inf) for spec in numbers)
-    high = min(spec.options.get("max", math.inf) for spec in numbers)
-    if low > high:
-        return value
-    return changed(numbers[0], min(max(value, low), high))
+    base = specs[0]
+    for spec in specs:
+        joined = _joined(base, spec)
+        if joined:
+            base = joined
+            held = number(value)
+            value = changed(
+                base, held if math.isnan(held) else min(max(held, base.options["min"]), base.options["max"])
+            )
+    return value
+
+
+def _joined(one: Widget, other: Widget) -> Widget | None:
+    """Return a widget of the shared range and step, or None when the two do not go together."""
+    if one.kind != other.kind:
+        return None
+    low = max(spec.options.get("min", -math.inf) for spec in (one, other))
+    high = min(spec.options.get("max", math.inf) for spec in (one, other))
+    own = {key: value for key, value in one.options.items() if key not in _RANGE | _IGNORED}
+    if low > high or own != {key: value for key, value in other.options.items() if key not in _RANGE | _IGNORED}:
+        return None
+    step = _common_multiple(one.options.get("step", 1), other.options.get("step", 1))
+    return replace(one, options={**one.options, **other.options, "min": low, "max": high, "step": step})
+
+
+def _common_multiple(one: float, other: float) -> float:
+    a, b = one, other
+    while b > 1e-9:
+        a, b = b, math.fmod(a, b)
+    return abs(one * other) / a if a and one != other else one
 
 
 def round_half_up(value: float) -> int:
@@ -185,6 +238,8 @@ def date(form: str, now: datetime) -> str:
     return _DATE.sub(one, form)
 
 
-def sent(values: Iterable[Any]) -> Any:
-    """Return a list as the prompt carries it: wrapped, so that it is not taken for a link."""
-    return {"__value__": list(values)}
+def sent(value: Any) -> Any:
+    """Return a value as the prompt carries it: lists wrapped, so that they are not taken for links, and no NaN."""
+    if isinstance(value, list):
+        return {"__value__": value}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -269,6 +269,47 @@ def primitive_out_of_range(info: Info) -> dict:
 
 
 @feature
+def primitives_that_hold_no_number(info: Info) -> dict:
+    sketch = Sketch(info)
+    nodes = text_to_image(sketch)
+    for value, name in (("many", "steps"), ("", "cfg"), (True, "seed"), (" 0.30 ", "denoise"), (None, "sampler_name")):
+        primitive = sketch.add("PrimitiveNode", [value, "fixed"], outputs=[("*", "*")])
+        sketch.link(primitive, 0, nodes["sampler"], name)
+    return sketch.graph()
+
+
+@feature
+def primitive_for_unlike_targets(info: Info) -> dict:
+    sketch = Sketch(info)
+    nodes = text_to_image(sketch)
+    blur = sketch.add("ImageBlur", [1, 1.0])
+    sketch.link(nodes["decode"], 0, blur, "image")
+    for value, targets in (
+        (50_000, (("sampler", "steps"), ("latent", "width"))),
+        (0.0123, (("sampler", "denoise"), ("blur", "sigma"), ("sampler", "cfg"))),
+    ):
+        primitive = sketch.add("PrimitiveNode", [value, "fixed"], outputs=[("*", "*")])
+        for role, name in targets:
+            sketch.link(primitive, 0, {**nodes, "blur": blur}[role], name)
+    return sketch.graph()
+
+
+@feature
+def an_unused_definition_changes_nothing(info: Info) -> dict:
+    inner = _detail(info, "Inner")
+    unused = Sketch(info, "Unused")
+    unused.add(inner, [12])
+    sketch = Sketch(info)
+    sketch.definitions = [inner, unused]
+    number = sketch.add("EmptyLatentImage", [64, 64, 1], mode=MUTED)
+    node = sketch.add(inner, [34])
+    sketch.link(number, 0, node, "image")
+    preview = sketch.add("PreviewImage")
+    sketch.link(node, 0, preview, "images")
+    return sketch.graph()
+
+
+@feature
 def primitive_without_saved_value(info: Info) -> dict:
     sketch = Sketch(info)
     nodes = text_to_image(sketch)

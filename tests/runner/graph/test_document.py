@@ -82,7 +82,9 @@ def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path: Path):
         read(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "hello", "[1, 2", '{"nodes": [NaN]}', "\ufeff{}x", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "{", "hello", "[1, 2", '{"nodes": [NaN]}', '{"nodes": [1e999]}', "\ufeff{}x", "[" * 100_000]
+)
 def test_text_that_is_not_json_is_refused(text: str):
     assert "not a JSON file" in refusal(text, raw=True)
 
