@@ -7,9 +7,10 @@ are held out (held_out.json) are never among them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing import get_context
 
 import numpy as np
 import torch
@@ -49,11 +50,18 @@ def renderer(device: str) -> Renderer:
     return Renderer(device)
 
 
+@lru_cache(maxsize=1)
+def _never() -> frozenset[int]:
+    return frozenset(s for seeds in held_out().values() if isinstance(seeds, list) for s in seeds)
+
+
 def shot_of(seed: int, number: int, framings: dict[str, float] | None = None) -> Shot:
     """The shot with this number of the stream `seed`; VIEWS neighbours show the same identity."""
     rng = np.random.Generator(np.random.Philox(key=[seed, number]))
     person = np.random.Generator(np.random.Philox(key=[seed, (1 << 40) + number // VIEWS]))
-    who = int(person.integers(FIRST_IDENTITY, LAST_IDENTITY))
+    never = _never()
+    while (who := int(person.integers(FIRST_IDENTITY, LAST_IDENTITY))) in never:
+        pass
     return shot_for(who, rng, framings)
 
 
@@ -65,7 +73,7 @@ def shot_for(who: int, rng: np.random.Generator, framings: dict[str, float] | No
     stage = staging(rng, framing)
     return Shot(
         someone,
-        garments.outfit(rng, someone.sex == "woman"),
+        garments.outfit(rng, someone.sex == "woman", **stage.wish),
         light.light(rng),
         camera(rng, framing, stage.yaw, stage.pitch),
         stage.expression,
@@ -95,27 +103,32 @@ def render_dataset(
     size: int = 256,
     batch: int | None = None,
     framings: dict[str, float] | None = None,
-    workers: int = 4,
+    workers: int = 6,
 ) -> Iterator[Batch]:
     """Yield `count` pictures of `size` pixels in batches.
 
-    Shots are drawn by `workers` threads ahead of the renderer. framings: share of each framing, default FRAMINGS.
+    Shots are drawn by `workers` processes ahead of the renderer. framings: share of each framing, default FRAMINGS.
     """
-    never = {s for seeds in held_out().values() if isinstance(seeds, list) for s in seeds}
     on_gpu = torch.device(device).type == "cuda"
-    batch = batch or max(1, (64 if on_gpu else 4) * 256**2 // size**2)
-    starts = list(range(0, count, batch))
-
-    def draw(start: int) -> list[Shot]:
-        shots = [shot_of(seed, n, framings) for n in range(start, min(start + batch, count))]
-        return [s for s in shots if s.identity.seed not in never]
-
-    with ThreadPoolExecutor(workers) as pool:
-        ahead = [pool.submit(draw, s) for s in starts[: workers * 2]]
-        for k, start in enumerate(starts):
-            if k + len(ahead) < len(starts):
-                ahead.append(pool.submit(draw, starts[k + len(ahead)]))
+    batch = batch or max(1, (192 if on_gpu else 4) * 256**2 // size**2)
+    jobs = [(seed, start, min(start + batch, count), framings) for start in range(0, count, batch)]
+    with _pool(workers, count) as pool:
+        ahead = [pool.submit(_draw, *job) for job in jobs[: workers * 2]]
+        for k, (_, start, *_) in enumerate(jobs):
+            if k + len(ahead) < len(jobs):
+                ahead.append(pool.submit(_draw, *jobs[k + len(ahead)]))
             shots = ahead.pop(0).result()
             yield render_shots(
                 shots, device, size, np.random.Generator(np.random.Philox(key=[seed, (1 << 41) + start]))
             )
+
+
+def _pool(workers: int, count: int) -> Executor:
+    """Processes for a long stream (drawing shots holds the interpreter's lock), a thread for a short one."""
+    if count < 2000:
+        return ThreadPoolExecutor(1)
+    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,))
+
+
+def _draw(seed: int, start: int, stop: int, framings: dict[str, float] | None) -> list[Shot]:
+    return [shot_of(seed, n, framings) for n in range(start, stop)]

@@ -54,7 +54,8 @@ def outfit(rng: np.random.Generator, woman: bool, **wish: str) -> Outfit:
     """Draw an outfit; `wish` fixes top, top_colour, pattern, outer, outer_colour, bottom or bottom_colour."""
     w = wardrobe()
     colours = list(w["colours"])
-    tops = [n for n, t in w["tops"].items() if woman or not t.get("woman")]
+    trousers = wish.get("bottom", "skirt") != "skirt"
+    tops = [n for n, t in w["tops"].items() if (woman or not t.get("woman")) and not (trousers and t.get("dress"))]
     weights = np.array([w["tops"][n]["weight"] for n in tops], float)
     top = str(rng.choice(tops, p=weights / weights.sum()))
     outer = "none"
@@ -108,7 +109,7 @@ def _numbers(rng: np.random.Generator, chosen: dict, second: str, woman: bool) -
         "collar": collar,
         "collar_open": 0.0 if tie else rng.uniform(0.2, 1.0),
         "placket": top.get("placket", 0),
-        "tie": tie,
+        "necktie": tie,
         "hood": top.get("hood", 0),
         "colour1": jitter(chosen["top_colour"]),
         "colour2": jitter(second),
@@ -133,7 +134,7 @@ def _numbers(rng: np.random.Generator, chosen: dict, second: str, woman: bool) -
     }
     if chosen["top"] == "dress":
         numbers["bottom_colour"] = numbers["colour1"]
-    if numbers["tie"]:
+    if numbers["necktie"]:
         numbers["neck"] = (0.548, 0.36, 0.0, 0.04)
     return numbers
 

@@ -23,8 +23,8 @@ SCALP = 960
 TAIL = 120
 RIBBONS = SCALP + TAIL
 SHELLS = 7
-STRANDS = 9.0
-TIE = (0.0, 0.098, 0.725)
+STRANDS = 15.0
+TIE = (0.0, 0.060, 0.742)
 CROWN = (0.0, 0.035, 0.815)
 NUMBERS = [
     "ribbons",
@@ -78,15 +78,16 @@ def hairline(at: torch.Tensor, front: torch.Tensor, temple: torch.Tensor, side: 
     zero = torch.zeros_like(front + temple + side)
     line = interpolate(
         angle,
-        [0, 20, 38, 55, 68, 80, 95, 112, 140, 180],
+        [0, 20, 36, 50, 62, 74, 86, 98, 114, 142, 180],
         torch.stack(
             [
-                0.766 - front,
-                0.765 - front,
-                0.757 - front * 0.6 + temple,
-                0.745 + temple,
-                0.712 + zero,
-                0.690 + side,
+                0.768 - front,
+                0.767 - front,
+                0.761 - front * 0.7 + temple,
+                0.750 + temple,
+                0.731 + temple * 0.5,
+                0.706 + side * 0.5,
+                0.694 + side,
                 0.712 + zero,
                 0.672 + zero,
                 0.635 + zero,
@@ -175,8 +176,10 @@ class Hair:
         top = ((root[..., 2] - 0.70) / 0.07).clamp(0, 1)
         length = g("length") * (g("side") + (1 - g("side")) * top)
         length = torch.where(fringe, g("fringe") + (root[..., 2] - 0.745).clamp_min(0) * 0.9, length)
+        brow = smoothstep(-0.05, -0.10, root[..., 1]) * (1 - 2.0 * root[..., 0].abs() / 0.075).clamp(-1, 1).add(1) / 2
+        length = torch.where((g("radial") > 0.5) & ~fringe, length * (1 - 0.6 * brow), length)
         layer = rnd[0, :, :SCALP]
-        length = torch.where(g("tie") > 0, 1.35 * (root - torch.tensor(TIE, device=self.device)).norm(dim=-1), length)
+        length = torch.where(g("tie") > 0, 1.2 * (root - torch.tensor(TIE, device=self.device)).norm(dim=-1), length)
         length = length * (0.82 + 0.24 * rnd[1, :, :SCALP])
         lift = 0.0025 + g("lift") * (0.25 + 0.9 * layer) * (0.45 + 0.55 * top)
         tail_root, tail_length, tail_direction = self._tail(p, rnd[:, :, SCALP:])
@@ -195,7 +198,7 @@ class Hair:
         tie = torch.tensor(TIE, device=self.device)
         angle = rnd[2] * 2 * torch.pi
         around = torch.stack([angle.cos(), torch.zeros_like(angle), angle.sin()], -1)
-        root = tie + around * 0.010 * rnd[3, :, :, None].sqrt() + torch.tensor([0, 0.012, 0.0], device=self.device)
+        root = tie + around * 0.010 * rnd[3, :, :, None].sqrt() + torch.tensor([0, -0.010, 0.0], device=self.device)
         direction = torch.nn.functional.normalize(
             around * 0.5 + torch.tensor([0, 1.0, 0.25], device=self.device), dim=-1
         )
@@ -221,7 +224,7 @@ class Hair:
             radial * g("radial") + along * g("part") + back * g("back") + tie * g("tie") * 3 + normal * g("outward") * 4
         )
         aside = smoothstep(-0.015, -0.065, at[..., 1:2]) * g("radial") * (1 - g("outward")) * (g("ears") > 0.5)
-        flow = flow + torch.cat([torch.where(at[..., :1] > 0, 1.3, -1.3) * aside, 0.9 * aside, 0 * side], -1)
+        flow = flow + torch.cat([torch.where(at[..., :1] > 0, 1.3, -1.3) * aside, 0.35 * aside, 0 * side], -1)
         flow = torch.where(fringe[..., None], front, flow)
         jitter = (rnd[4:7].permute(1, 2, 0) - 0.5) * (0.30 - 0.2 * g("tie"))
         return torch.nn.functional.normalize(flow, dim=-1, eps=1e-6) + jitter
@@ -248,13 +251,19 @@ class Hair:
             share = k / (STEPS - 1)
             flow = self._flow(p, where, normal, rnd, fringe)
             flow = flow - (flow * normal).sum(-1, keepdim=True) * normal
+            hang = smoothstep(0.700, 0.660, where[..., 2:3]) * (g("tie") < 0.5) * (g("fall") > 0.1)
+            flow = torch.lerp(normalise(flow), down.expand_as(flow), hang)
             flow = torch.where(is_tail[None, :, None], direction, flow)
-            hold = g("stiff") * (1 - share * 0.6)
+            hold = torch.maximum(g("stiff") * (1 - share * 0.6), 0.55 * hang)
             fall = g("fall") * (0.25 + 1.5 * share)
             fall = torch.where(fringe[..., None], 0.22 * torch.ones_like(fall), fall)
             fall = torch.where(is_tail[None, :, None], torch.full_like(fall, 0.22), fall)
             bend = torch.where(free, direction, normalise(hold * direction + (1 - hold) * normalise(flow)))
-            direction = normalise(bend + fall * down)
+            drop = smoothstep(0.645, 0.60, where[..., 2:3]) * (~is_tail[None, :, None])
+            slide = torch.cat(
+                [-2.2 * where[..., :1], torch.where(position[..., 1:2] < -0.02, -0.30, 0.30), 0 * fall], -1
+            )
+            direction = normalise(bend + fall * down + slide * drop)
             where = where + step * direction
             near = torch.where(g("ears") > 0.5, self.with_ears(where)[..., None], self.without_ears(where)[..., None])
             normal = self.without_ears.gradient(where, 0.012)
@@ -263,7 +272,7 @@ class Hair:
             hug = g("tie") * (1 - is_tail[None, :, None].float())
             where = where - normal * hug * (near - target).clamp(0, 0.03)
             where = self._guards(p, where, fringe, is_tail)
-            gathered = ((where - tie).norm(dim=-1, keepdim=True) < 0.018) & (g("tie") > 0) & ~is_tail[None, :, None]
+            gathered = ((where - tie).norm(dim=-1, keepdim=True) < 0.022) & (g("tie") > 0) & ~is_tail[None, :, None]
             where = torch.where(gathered, tie + 0.7 * (where - tie), where)
         line, side = torch.stack(lines, 2), torch.stack(sides, 2)
         line, side = self._bun(p, line, side, rnd, is_tail)
@@ -291,8 +300,8 @@ class Hair:
         turn = rnd[2][..., None] * 6.283 + t * 4.5
         tilt = (rnd[3][..., None] - 0.5) * 2.6
         rise = tilt * (1 - 0.5 * t)
-        ball = torch.stack([turn.cos() * rise.cos(), 0.72 * rise.sin() + 0.5, turn.sin() * rise.cos()], -1)
-        centre = torch.tensor(TIE, device=self.device) + torch.tensor([0, 0.012, 0.008], device=self.device)
+        ball = torch.stack([turn.cos() * rise.cos(), 0.80 * rise.sin() + 0.35, turn.sin() * rise.cos()], -1)
+        centre = torch.tensor(TIE, device=self.device) + torch.tensor([0, -0.004, 0.004], device=self.device)
         wound = centre + ball * radius[..., None] * (0.92 + 0.16 * rnd[0][..., None, None])
         ahead = torch.nn.functional.normalize(
             torch.diff(wound, dim=2, append=wound[:, :, -1:] * 2 - wound[:, :, -2:-1]), dim=-1
@@ -315,13 +324,13 @@ class Hair:
         )
         line = line - (phase.cos() * grow * 0.6)[..., None] * over
         half = (
-            0.0078 * (0.75 + 0.5 * rnd[2][..., None]) * (1 - 0.45 * t**2) * (1 - 0.35 * (g("curl") * 100).clamp(0, 1))
+            0.0078 * (0.75 + 0.5 * rnd[2][..., None]) * (1 - 0.72 * t**2.5) * (1 - 0.35 * (g("curl") * 100).clamp(0, 1))
         )
         return line, side * half[..., None]
 
     def _keep(self, p: dict, line: torch.Tensor, is_tail: torch.Tensor) -> torch.Tensor:
         t = torch.linspace(0, 1, STEPS, device=self.device)
-        profile = 0.50 - 0.06 * t - 0.62 * ((t - 0.70) / 0.30).clamp_min(0) ** 1.7
+        profile = 0.50 - 0.06 * t - 0.66 * ((t - 0.62) / 0.38).clamp_min(0) ** 1.5
         on = torch.cat([line > 0.001, ((p["tail"] + p["bun"]) > 0)[:, None].expand(-1, TAIL)], 1)
         on = on & (p["ribbons"][:, None] > 0.5)
         keep = torch.where(on[..., None], profile, torch.full_like(profile, -9.0))

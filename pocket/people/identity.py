@@ -36,8 +36,8 @@ CAREFUL_PARTS = (
     "mouth-scale",
 )
 SKIN = np.array(
-    [(242, 206, 186), (234, 192, 168), (224, 180, 150), (211, 164, 130), (194, 145, 110), (170, 120, 86), (140, 94, 66),
-     (112, 74, 54), (84, 55, 42), (66, 44, 36)]
+    [(229, 188, 166), (222, 176, 150), (212, 163, 134), (199, 149, 116), (184, 133, 100), (162, 112, 80), (134, 90, 64),
+     (108, 72, 54), (84, 57, 45), (67, 46, 39)]
 )  # fmt: skip
 HAIR_COLOURS = {
     "black": [(24, 19, 18), (34, 27, 25)],
@@ -109,7 +109,7 @@ def _key(label: str) -> str:
 
 def _shape(rng: np.random.Generator, woman: bool, years: float, races: np.ndarray) -> dict[str, float]:
     shape = {
-        "gender": rng.uniform(0.0, 0.12) if woman else rng.uniform(0.86, 1.0),
+        "gender": rng.uniform(0.86, 1.0) if woman else rng.uniform(0.0, 0.12),
         "age": years,
         "muscle": rng.uniform(0.35, 0.65) if woman else rng.uniform(0.42, 0.78),
         "weight": float(np.clip(rng.normal(0.5, 0.11), 0.28, 0.8)),

@@ -88,32 +88,37 @@ def background(p: dict[str, torch.Tensor], size: int) -> torch.Tensor:
     fall = ((x - g("back_x")) ** 2 + (y - g("back_y")) ** 2).mul(1.9).clamp(0, 1)[:, None]
     plain = first * (1 - 0.10 * fall)
     gradient = first + (second - first) * fall.sqrt()
-    discs = torch.zeros(len(seed), 3, low, low, device=device)
-    room = second.expand(-1, -1, low, low) * (1.1 - 0.35 * y[:, None])
-    random = lambda k: torch.frac((torch.sin(seed * 12.9898 + k * 78.233).abs() + 0.001) * 4375.5453)[:, None, None]  # noqa: E731
-    for k in range(22):
-        px, py, radius = random(3 * k), random(3 * k + 1), 0.025 + 0.055 * random(3 * k + 2)
-        away = ((x - px) ** 2 + (y - py) ** 2).sqrt()
-        disc = ((radius - away) / 0.010 + 0.5).clamp(0, 1) * (0.75 + 0.35 * (away / radius).clamp(0, 1))
-        glow = torch.stack([0.9 + 0.1 * random(k + 71), 0.55 + 0.4 * random(k + 72), 0.25 + 0.6 * random(k + 73)], 1)
-        discs = discs + disc[:, None] * (first * 0.6 + glow * 0.4) * (0.15 + 0.75 * random(k + 99)[:, None])
-    for k in range(7):
-        px, width, top, height = (
-            random(5 * k + 200),
-            0.05 + 0.16 * random(5 * k + 201),
-            random(5 * k + 202) * 0.8,
-            0.15 + 0.5 * random(5 * k + 203),
-        )
-        soft = lambda v: torch.sigmoid(v / 0.02)  # noqa: E731
-        box = soft(width - (x - px).abs()) * soft(y - top) * soft(top + height - y)
-        shade = 0.25 + 1.7 * random(5 * k + 204)[:, None]
-        room = room + box[:, None] * (first * shade - room) * 0.8
-    leaves = first * (0.35 + 0.5 * (1 - y[:, None]))
-    for k in range(26):
-        px, py, radius = random(3 * k + 400), random(3 * k + 401), 0.04 + 0.11 * random(3 * k + 402)
-        spot = torch.exp(-((x - px) ** 2 + (y - py) ** 2) / radius**2)[:, None]
-        tone = torch.stack([0.5 + 0.8 * random(k + 501), 0.8 + 0.6 * random(k + 502), 0.4 + 0.5 * random(k + 503)], 1)
-        leaves = leaves + spot * (first * tone * (0.3 + 1.6 * random(k + 504)[:, None]) - leaves) * 0.6
-    options = torch.stack([plain, gradient, second * 0.7 + discs, room, leaves])
+    discs, room, leaves = _blurred(seed, first, second, x, y)
+    options = torch.stack([plain.expand_as(room), gradient.expand_as(room), discs, room, leaves])
     picture = options[p["back_kind"].long(), torch.arange(len(seed), device=device)]
     return torch.nn.functional.interpolate(picture, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def _blurred(seed, first, second, x, y) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Out-of-focus lamps, a room of soft boxes, and leaves: each [B,3,H,W]."""
+    k = torch.arange(600, device=seed.device)[None]
+    random = torch.frac(((seed[:, None] * 12.9898 + k * 78.233).sin().abs() + 0.001) * 4375.5453)
+    r = lambda start, count: random[:, start : start + count, None, None]  # noqa: E731
+    away = ((x - r(0, 22)) ** 2 + (y - r(22, 22)) ** 2).sqrt()
+    radius = 0.025 + 0.055 * r(44, 22)
+    disc = (
+        ((radius - away) / 0.010 + 0.5).clamp(0, 1)
+        * (0.75 + 0.35 * (away / radius).clamp(0, 1))
+        * (0.15 + 0.75 * r(66, 22))
+    )
+    glow = torch.cat([0.9 + 0.1 * r(88, 22), 0.55 + 0.4 * r(110, 22), 0.25 + 0.6 * r(132, 22)], -1)[:, :, 0]
+    tint = first[:, None, :, 0, 0] * 0.6 + glow * 0.4
+    discs = second * 0.7 + torch.einsum("bkhw,bkc->bchw", disc, tint)
+    soft = lambda v: torch.sigmoid(v / 0.02)  # noqa: E731
+    top, height = r(214, 7) * 0.8, 0.15 + 0.5 * r(221, 7)
+    box = soft(0.05 + 0.16 * r(207, 7) - (x - r(200, 7)).abs()) * soft(y - top) * soft(top + height - y) * 0.8
+    room = second * (1.1 - 0.35 * y[:, None]).expand(len(seed), 3, x.shape[-1], x.shape[-1])
+    for n in range(7):
+        room = torch.lerp(room, first * (0.25 + 1.7 * r(228 + n, 1)), box[:, n : n + 1])
+    size = 0.04 + 0.11 * r(300, 18)
+    spot = torch.exp(-((x - r(318, 18)) ** 2 + (y - r(336, 18)) ** 2) / size**2) * 0.6
+    leaves = first * (0.35 + 0.5 * (1 - y[:, None])).expand(len(seed), 3, x.shape[-1], x.shape[-1])
+    for n in range(18):
+        tone = torch.cat([0.5 + 0.8 * r(354 + n, 1), 0.8 + 0.6 * r(372 + n, 1), 0.4 + 0.5 * r(390 + n, 1)], 1)
+        leaves = torch.lerp(leaves, first * tone * (0.3 + 1.6 * r(408 + n, 1)), spot[:, n : n + 1])
+    return discs, room, leaves

@@ -138,15 +138,17 @@ class Renderer:
         self.lash_vertices = torch.from_numpy(used).to(self.device)
         self.lash_near = torch.from_numpy(near).to(self.device)
         tip = (away / 0.0075).clip(0, 1).astype(np.float32)
-        self.lash_keep = torch.from_numpy(0.52 - 0.75 * tip).to(self.device)
+        self.lash_keep = torch.from_numpy(0.42 - 0.80 * tip).to(self.device)
         noise = np.zeros((tm.VERTICES, 5), np.float32)
-        noise[used, 0] = c[used, 0] * 1500 + 100
+        noise[used, 0] = c[used, 0] * 2300 + 100
         noise[used, 4] = 1.0
         return noise
 
     def numbers(self, shots: Sequence[Shot]) -> dict[str, torch.Tensor]:
         """Every number of the shots as tensors [B] or [B,k] on the device."""
+        first = shots[0]
         rows = [{**s.identity.numbers, **s.outfit.numbers, **s.light.numbers} for s in shots]
+        assert len(rows[0]) == len(first.identity.numbers) + len(first.outfit.numbers) + len(first.light.numbers)
         names = list(rows[0])
         width = [len(rows[0][n]) if isinstance(rows[0][n], tuple) else 0 for n in names]
         flat = np.array([np.concatenate([np.atleast_1d(r[n]) for n in names]) for r in rows], np.float32)
@@ -196,6 +198,14 @@ class Renderer:
     @torch.no_grad()
     def render(self, shots: Sequence[Shot], size: int = 256, supersample: int = 2) -> Pictures:
         """Take the shots as square pictures of `size` pixels."""
+        precision = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
+            return self._render(shots, size, supersample)
+        finally:
+            torch.set_float32_matmul_precision(precision)
+
+    def _render(self, shots: Sequence[Shot], size: int, supersample: int) -> Pictures:
         p = self.numbers(shots)
         mesh = self.bodies(shots)
         vertices, keep = self.geometry(mesh.vertices, p)
@@ -247,7 +257,7 @@ class Renderer:
                 q = (points - target[:, None]) @ frame.transpose(1, 2)
                 scale = (SHADOW / 2 / extent)[:, None]
             else:
-                q = (frame[image] @ (points - target[image])[..., None])[..., 0]
+                q = shade.turn(frame[image], points - target[image])
                 scale = (SHADOW / 2 / extent)[image]
             return torch.stack([SHADOW / 2 + q[..., 0] * scale, SHADOW / 2 + q[..., 1] * scale, q[..., 2] + 4.0], -1)
 
@@ -276,7 +286,7 @@ class Renderer:
             align_corners=False,
         )
         open_ = (open_.reshape(-1)[f.sample] * 1.25).clamp(0, 1)
-        normal = (view.rotation[f.image] @ normal[..., None])[..., 0]
+        normal = shade.turn(view.rotation[f.image], normal)
         colour = torch.zeros(len(f.sample), 3, device=self.device)
         part = self.part[f.triangle]
         for k, name in enumerate(PARTS):
@@ -299,9 +309,7 @@ class Renderer:
             corner = vertices[f.image[:, None], f.corners]
             level = self.strand[:, 1][f.corners]
             tangent = ((level - level.mean(1, keepdim=True))[..., None] * corner).sum(1)
-            tangent = torch.nn.functional.normalize(
-                (view.rotation[f.image] @ tangent[..., None])[..., 0], dim=1, eps=1e-9
-            )
+            tangent = torch.nn.functional.normalize(shade.turn(view.rotation[f.image], tangent), dim=1, eps=1e-9)
             return shade.hair_light(u, v, who.round(), tangent, normal, lit, open_, f.image, q, l, self.noise)
         c = f.shared(self.canonical)
         if name == "skin":
@@ -313,7 +321,7 @@ class Renderer:
             s = mt.eye(c, self.eye_centre[(c[:, 0] < 0).long()], q, self.noise)
         elif name in ("teeth", "tongue", "lashes"):
             s = mt.Surface(len(c), self.device)
-            tone = {"teeth": (0.66, 0.61, 0.53), "tongue": (0.33, 0.10, 0.10), "lashes": (0.03, 0.025, 0.022)}[name]
+            tone = {"teeth": (0.66, 0.61, 0.53), "tongue": (0.33, 0.10, 0.10), "lashes": (0.05, 0.036, 0.03)}[name]
             s.albedo = torch.tensor(tone, device=self.device).expand(len(c), 3)
             s.specular = torch.full_like(lit, 0.3 if name == "teeth" else 0.02)
         elif name == "shells":
@@ -361,8 +369,8 @@ class Renderer:
         seam = torch.exp(-(((x.abs() - 0.014) / 0.0011) ** 2)) * front * q("placket") * 0.35
         first = first * (1 - seam)[:, None]
         button = ((torch.remainder(z, 0.078) - 0.039) ** 2 + x**2).sqrt()
-        button = mt.smoothstep(0.0052, 0.0040, button) * front * q("placket") * (1 - q("tie"))
+        button = mt.smoothstep(0.0052, 0.0040, button) * front * q("placket") * (1 - q("necktie"))
         first = mt.mix(first, first * 0.25 + 0.35, button)
         width = 0.014 + 0.030 * mt.smoothstep(0.50, 0.10, z) - 0.004 * torch.exp(-(((z - 0.482) / 0.006) ** 2))
-        tie = mt.smoothstep(0.001, -0.001, x.abs() - width) * front * (z < 0.515) * q("tie")
+        tie = mt.smoothstep(0.001, -0.001, x.abs() - width) * front * (z < 0.515) * q("necktie")
         return mt.mix(first, q("tie_colour"), tie)

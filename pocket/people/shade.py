@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from . import materials as mt
-from .hair import hairline
+from .hair import STRANDS, hairline
 from .light import direction
 from .materials import smoothstep
 
@@ -107,6 +107,11 @@ def soft_shadow(
     return lit / taps
 
 
+def turn(rotation: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """Rotate vectors [N,3] each by its matrix [N,3,3]."""
+    return (rotation * vectors[:, None]).sum(-1)
+
+
 @dataclass(frozen=True)
 class Lighting:
     """Per-picture light in camera axes: toward the key [B,3], its colour [B,3], sky and ground ambient [B,3], rim [B]."""
@@ -180,7 +185,7 @@ def hair_light(
     noise: mt.Noise,
 ) -> torch.Tensor:
     """Hair ribbons: two shifted highlights along the strands (Kajiya and Kay 1989; Scheuermann 2004) over a soft diffuse."""
-    strand = noise(torch.stack([u * 9 + who * 13.7, v * 1.5 + who * 3.1, who * 1.9], 1))
+    strand = noise(torch.stack([u * STRANDS + who * 13.7, v * 1.5 + who * 3.1, who * 1.9], 1))
     clump = noise(torch.stack([who * 0.31, v * 1.2, who * 0.17], 1))
     tone = 0.50 + 0.62 * strand[:, 0] + 0.40 * clump[:, 0]
     tone = tone * (0.62 + 0.50 * smoothstep(0.0, 0.35, v)) * (1 + 0.16 * smoothstep(0.5, 1.0, v))

@@ -191,9 +191,10 @@ class Warp:
         """Carry canonical points [B,N,3] or [N,3] to the persons: [B,N,3]."""
         b = coefficients.shape[0]
         at = points if points.dim() == 3 else points[None]
-        phi = torch.cdist(
-            at, self.points[None].expand(at.shape[0], -1, -1), compute_mode="donot_use_mm_for_euclid_dist"
-        )
+        square = 0.0
+        for axis in range(3):
+            square = square + (at[..., axis, None] - self.points[:, axis]).square()
+        phi = square.sqrt()
         basis = torch.cat([phi, torch.ones_like(at[..., :1]), at], -1)
         return basis.expand(b, -1, -1) @ coefficients
 
