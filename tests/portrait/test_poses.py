@@ -296,3 +296,8 @@ def test_a_preset_with_a_wrong_field_is_refused_by_field(tmp_path, change, says)
 def test_the_help_page_names_every_preset(language):
     page = (Path(__file__).parents[2] / "web" / "docs" / "PortraitPosePreset" / f"{language}.md").read_text("utf-8")
     assert set(re.findall(r"`((?:head|half|full)-[a-z-]+)`", page)) == set(poses.names())
+
+
+def test_a_point_far_outside_is_left_out_with_its_limb():
+    picture = poses.draw(person(p1=(32, 48), p2=(1e12, 48)), 64, 96)
+    assert np.array_equal(picture, poses.draw(person(p1=(32, 48)), 64, 96))

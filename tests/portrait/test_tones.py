@@ -371,3 +371,18 @@ def test_the_help_page_names_every_preset(language):
     assert re.findall(r"`([a-z-]+)`", listed) == tones.names()
     for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL):
         tones.Grade.read(tomllib.loads(block)["lut"])
+
+
+def test_full_green_never_takes_from_no_green_beside_it_in_memory():
+    lut = np.zeros((65, 65, 65, 3), np.float32)
+    lut[:, 0] = 1.0
+    red, blue = np.meshgrid(np.linspace(0, 1, 97), np.linspace(0, 1, 31))
+    points = torch.from_numpy(np.stack((red, np.ones_like(red), blue), axis=-1)).float()
+    assert tones.apply(points, lut).abs().max() < 2e-5
+
+
+def test_more_saturation_than_fits_keeps_luma():
+    strong = np.array([(0.9, 0.5, 0.1), (0.1, 0.3, 0.8)])
+    graded = tones.Grade(saturation=2.0).apply(strong)
+    assert np.allclose(graded @ spaces.LUMA, strong @ spaces.LUMA)
+    assert graded.min() >= -1e-9 and graded.max() <= 1 + 1e-9
