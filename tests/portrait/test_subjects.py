@@ -183,7 +183,7 @@ def test_a_truncated_lora_is_refused(lora):
 def test_a_card_cannot_point_outside_its_folder(tmp_path, lora):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "card.json").write_text(json.dumps({"lora": lora}), "utf-8")
-    with pytest.raises(PortraitError, match="file beside it"):
+    with pytest.raises(PortraitError, match="must be a file beside it"):
         subjects.load("a", tmp_path)
 
 
