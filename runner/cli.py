@@ -125,7 +125,7 @@ def parameters(graph: Graph, as_json: Json = False) -> None:
             for row in found:
                 sys.stdout.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
             return
-        table = Table("parameter", "type", "default", "range", "what it does")
+        table = Table(Column("parameter", no_wrap=True), "type", "default", "range", "what it does")
         for row in found:
             table.add_row(*(escape(str(row[key])) for key in ("name", "type", "default", "range", "help")))
         out.print(table)
@@ -138,7 +138,7 @@ def hosts(
 ) -> None:
     """Tell what is at an address: a ComfyUI and what it has, something else, or nothing."""
     with _reporting(as_json):
-        table = Table(Column("address", no_wrap=True), "ComfyUI", "device", "memory free", "queue", "this pack")
+        table = Table(Column("address", no_wrap=True), "ComfyUI", "device", "free memory", "queue", "pack")
         failures: list[AddressError] = []
         for url in urls or [DEFAULT_HOST]:
             try:
@@ -161,8 +161,8 @@ def hosts(
 
 
 def _host_row(info: HostInfo) -> list[str]:
-    memory = f"{info.vram_free / 2**30:.1f} of {info.vram_total / 2**30:.1f} GiB"
-    queue = f"{info.running} running, {info.pending} waiting"
+    memory = f"{info.vram_free / 2**30:.1f}/{info.vram_total / 2**30:.1f} GiB"
+    queue = f"{info.running + info.pending} jobs" if info.running + info.pending else "idle"
     return [escape(info.url), info.version, escape(info.device), memory, queue, "yes" if info.pack else "no"]
 
 

@@ -61,6 +61,7 @@ def api_job(graph: ApiGraph, settings: Mapping[str, str], photos: Sequence[str],
     `photos` are names on the host. Raises PromptError.
     """
     prompt = nodes_of(graph.prompt)
+    values = {}
     for address, text in settings.items():
         node, key = _address(prompt, address)
         declared = _declared(object_info, prompt[node]["class_type"])
@@ -70,9 +71,9 @@ def api_job(graph: ApiGraph, settings: Mapping[str, str], photos: Sequence[str],
             near = difflib.get_close_matches(key, declared, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(declared))}"
             raise PromptError(f"{name_of(node, prompt[node])} has no input {key!r}, {hint}")
-        prompt[node]["inputs"][key] = _value(address, text, declared[key])
+        prompt[node]["inputs"][key] = values[address] = _value(address, text, declared[key])
     prompt = _with_photos(prompt, photos, None)
-    return Job(prompt=prepare(prompt, object_info), graph=graph.name, parameters=dict(settings))
+    return Job(prompt=prepare(prompt, object_info), graph=graph.name, parameters=values)
 
 
 def _address(prompt: Mapping[str, Any], address: str) -> tuple[str, str]:

@@ -85,7 +85,7 @@ def test_set_changes_an_input_of_an_api_graph_and_is_recorded(graph, fresh, host
     with Image.open(image) as opened:
         assert opened.size == (96, 64)
     record = json.loads(Path(f"{image}.json").read_text("utf-8"))
-    assert record["parameters"] == {"1.width": "96", "A long look.seed": "7"}
+    assert record["parameters"] == {"1.width": 96, "A long look.seed": 7}
     assert record["seeds"] == {"2.seed": 7}
 
 
