@@ -79,9 +79,14 @@ def plan(faces: Sequence[Sequence[Face]], height: int, width: int, ratio: float,
             centre, angle = face.centre, face.roll if level else 0.0
             if not level:
                 side = float(max(8, round(side)))
-                centre = tuple(round(value - side / 2) + side / 2 for value in centre)
+                centre = _snapped(centre[0], side), _snapped(centre[1], side)
             regions.append(Region(frame, centre, max(8.0, side), angle, face))
     return FaceCrops(height, width, tuple(regions))
+
+
+def _snapped(centre: float, side: float) -> float:
+    """Return the nearest middle of a side that begins on a whole pixel."""
+    return round(centre - side / 2) + side / 2
 
 
 def cut(images: torch.Tensor, crops: FaceCrops, size: int, padding: str = "reflect") -> torch.Tensor:

@@ -109,14 +109,14 @@ def test_a_ratio_of_nothing_is_refused():
 @pytest.mark.parametrize("level", [False, True])
 @pytest.mark.parametrize(("ratio", "size"), [(1.2, 256), (2.2, 256), (2.2, 512), (4.0, 512)])
 def test_untouched_crops_give_back_the_picture(portrait, found, level, ratio, size):
-    """At a size no smaller than its source, the RMS error under the crop stays below 2 steps of 8 bit."""
+    """At a size no smaller than its source, the RMS error under the crop stays below 3 steps of 8 bit."""
     plan = crops.plan([found], 512, 512, ratio, level)
     back = crops.paste(portrait, crops.cut(portrait, plan, size), plan, feather=0.1)
     changed = crops.paste(portrait, 1 - crops.cut(portrait, plan, size), plan, feather=0.1) != portrait
     error = (back - portrait)[changed]
     assert changed.float().mean() > 0.05
-    assert float(error.abs().mean()) < 1 / 255
-    assert float(error.square().mean().sqrt()) < 2 / 255
+    assert float(error.abs().mean()) < 1.5 / 255
+    assert float(error.square().mean().sqrt()) < 3 / 255
 
 
 def test_untouched_crops_of_a_smooth_picture_give_it_back_at_any_size():

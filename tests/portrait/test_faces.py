@@ -28,7 +28,7 @@ def test_one_face_is_found_where_it_is():
     assert left_eye[0] < nose[0] < right_eye[0]
     assert left_mouth[0] < right_mouth[0]
     assert left_eye[1] < nose[1] < left_mouth[1]
-    assert abs(found.roll) < 6
+    assert abs(found.roll) < 10
 
 
 @pytest.mark.parametrize("factor", [0.15, 0.5, 2, 6])
