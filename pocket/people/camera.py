@@ -58,9 +58,11 @@ def aim(
         "head and shoulders": (centre_head + down * 0.16 * head[:, None], head * 0.98),
         "half body": ((head_top + hips) / 2 + down * 0.02, (head_top[:, 2] - hips[:, 2]) * 0.5 + 0.10),
     }
+    hands = torch.maximum(keypoints[:, 4, 2], keypoints[:, 7, 2]) + 0.20
+    top = torch.maximum(head_top[:, 2], hands)
     body_centre = (nose + neck + hips * 2) / 4
-    body_centre = torch.stack([body_centre[:, 0], body_centre[:, 1], (head_top[:, 2] + ankles - 0.09) / 2], 1)
-    options["full body"] = (body_centre, (head_top[:, 2] - ankles + 0.09) / 2 + 0.09)
+    body_centre = torch.stack([body_centre[:, 0], body_centre[:, 1], (top + ankles - 0.09) / 2], 1)
+    options["full body"] = (body_centre, (top - ankles + 0.09) / 2 + 0.09)
     target = torch.stack([options[f][0][i] for i, f in enumerate(framing)])
     half = torch.stack([options[f][1][i] for i, f in enumerate(framing)])
     return target, half

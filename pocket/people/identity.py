@@ -55,6 +55,7 @@ IRIS = {
     "blue": (84, 124, 160),
     "grey": (112, 128, 138),
 }
+FRAMES = [(0.012, 0.011, 0.011), (0.05, 0.022, 0.012), (0.25, 0.24, 0.23), (0.16, 0.10, 0.04)]
 LIPS = [(168, 74, 78), (176, 58, 66), (188, 92, 92), (150, 52, 70), (196, 104, 98)]
 STYLES = {
     "man": {
@@ -177,7 +178,12 @@ def identity(seed: int, **wish: str) -> Identity:
         else "brown"
     )
     numbers = _looks(rng, woman, style, beard, skin, hair_rgb, colour, eyes, tone)
-    numbers |= {"glasses": float(glasses != "none"), "glasses_round": rng.random(), "age": years}
+    numbers |= {
+        "glasses": float(glasses != "none"),
+        "glasses_round": rng.random(),
+        "glasses_rgb": FRAMES[int(rng.integers(len(FRAMES)))],
+        "age": years,
+    }
     return Identity(
         seed=seed,
         sex="woman" if woman else "man",

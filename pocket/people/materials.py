@@ -105,7 +105,7 @@ def skin(c: torch.Tensor, masks: torch.Tensor, p, noise: Noise, painted_hair: to
     cover = (beard * stubble + upper * torch.maximum(stubble, 0.85 * p("moustache"))).clamp(0, 1) * (1 - lips)
     cover = (cover * (grain + 0.35 * stubble)).clamp(0, 0.93)
     a = mix(a, p("brow_rgb") * (0.55 + 0.6 * strands[:, 1:2]), cover)
-    colour = a * c.new_tensor([0.90, 0.56, 0.56])
+    colour = a * c.new_tensor([0.90, 0.63, 0.62])
     tint = p("lip") * 0.62
     colour = mix(colour, p("lip_rgb") * (0.75 + 0.25 * (1 - depth))[:, None], tint)
     creases = noise(torch.stack([c[:, 0] * 620, c[:, 1] * 60, c[:, 2] * 70], 1) + shift)[:, 2]

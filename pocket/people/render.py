@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from . import camera as cam
+from . import glasses
 from . import materials as mt
 from . import shade
 from . import template as tm
@@ -92,6 +93,7 @@ class Renderer:
         collar_count = int(g.grid_faces.max()) + 1
         blocks["collar"] = (g.grid_faces, np.zeros((collar_count, 3), np.float32))
         blocks["ribbons"] = (h.faces, np.zeros((len(h.strand), 3), np.float32))
+        blocks["glasses"] = (glasses.faces(), np.zeros((glasses.COUNT, 3), np.float32))
         blocks["shells"] = (h.shell_faces, np.tile(h.shell_canonical, (SHELLS, 1)))
         faces = [own[n] for n in PARTS[:5]]
         part = [np.full(len(own[n]), i) for i, n in enumerate(PARTS[:5])]
@@ -186,7 +188,11 @@ class Renderer:
         all_vertices, all_keep = [vertices], [keep]
         dressed = self.garments.dress(vertices, p)
         coefficients = self.warp.coefficients(vertices)
-        for name, make in (("collar", self.garments.collars), ("ribbons", self.hair.ribbons)):
+        for name, make in (
+            ("collar", self.garments.collars),
+            ("ribbons", self.hair.ribbons),
+            ("glasses", glasses.points),
+        ):
             points, kept = make(p)
             dressed[name] = (self.warp(coefficients, points), kept)
         dressed["shells"] = self.hair.shells(p, vertices)
@@ -324,6 +330,10 @@ class Renderer:
             tone = {"teeth": (0.66, 0.61, 0.53), "tongue": (0.33, 0.10, 0.10), "lashes": (0.05, 0.036, 0.03)}[name]
             s.albedo = torch.tensor(tone, device=self.device).expand(len(c), 3)
             s.specular = torch.full_like(lit, 0.3 if name == "teeth" else 0.02)
+        elif name == "glasses":
+            s = mt.Surface(len(c), self.device)
+            s.albedo = q("glasses_rgb")
+            s.specular, s.gloss = torch.full_like(lit, 0.5), torch.full_like(lit, 60.0)
         elif name == "shells":
             s = mt.Surface(len(c), self.device)
             rough = self.noise(c * 420)
