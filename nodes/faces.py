@@ -29,6 +29,8 @@ class PortraitFaceCrop(io.ComfyNode):
             category="Portrait Studio/Faces",
             description="Finds the faces and cuts a square around each, at one size, with a soft mask of the face. "
             "Without a face the picture passes through whole, with a warning.",
+            # Photos of a person come as a list; without this the node would run once a photo.
+            is_input_list=True,
             inputs=[
                 io.Image.Input("image", tooltip="One picture or a batch."),
                 io.Float.Input(
@@ -72,63 +74,71 @@ class PortraitFaceCrop(io.ComfyNode):
                 io.Image.Input("references", optional=True, tooltip="Photos of whose face, instead of a subject."),
             ],
             outputs=[
-                io.Image.Output(display_name="crops", tooltip="One square a face."),
-                io.Mask.Output(display_name="mask", tooltip="The face in each crop, soft at its edge."),
-                Crops.Output(display_name="crops info", tooltip="Where the crops came from, for Face Paste."),
-                io.Int.Output(display_name="faces found", tooltip="How many faces were cut out."),
+                io.Image.Output(display_name="crops", is_output_list=True, tooltip="One square a face."),
+                io.Mask.Output(
+                    display_name="mask", is_output_list=True, tooltip="The face in each crop, soft at its edge."
+                ),
+                Crops.Output(
+                    display_name="crops info", is_output_list=True, tooltip="Where the crops came from, for Face Paste."
+                ),
+                io.Int.Output(display_name="faces found", is_output_list=True, tooltip="How many faces were cut out."),
             ],
         )
 
     @classmethod
-    def validate_inputs(cls, choose: str | None = None, padding: str | None = None) -> bool | str:
+    def validate_inputs(cls, choose: list[str] | None = None, padding: list[str] | None = None) -> bool | str:
         """Refuse unknown words before anything runs; ComfyUI does not."""
         return (
-            presets.refusal("choice of faces", choose, finder.CHOICES)
-            or presets.refusal("padding", padding, crops.PADDINGS)
+            presets.refusal("choice of faces", choose and choose[0], finder.CHOICES)
+            or presets.refusal("padding", padding and padding[0], crops.PADDINGS)
             or True
         )
 
     @classmethod
     def execute(
         cls,
-        image: torch.Tensor,
-        ratio: float,
-        size: int,
-        level: bool,
-        choose: str,
-        max_faces: int,
-        min_score: float,
-        padding: str,
-        subject: Any = None,
-        references: torch.Tensor | None = None,
+        image: list[torch.Tensor],
+        ratio: list[float],
+        size: list[int],
+        level: list[bool],
+        choose: list[str],
+        max_faces: list[int],
+        min_score: list[float],
+        padding: list[str],
+        subject: list[Any] | None = None,
+        references: list[torch.Tensor] | None = None,
     ) -> io.NodeOutput:
-        """Find, choose, cut."""
-        image = image[..., :3]
-        height, width = image.shape[1:3]
-        known, embedder, likeness = None, identity.embedder(), None
-        if choose == "likeness":
-            pictures = [to_uint8(frame) for frame in references] if references is not None else []
-            known, embedder = identity.known_faces(subject, pictures)
-        chosen, seen, warnings = [], 0, []
-        for number, frame in enumerate(image, 1):
-            pixels = to_uint8(frame)
-            found = finder.detect(pixels, min_score)
-            seen += len(found)
-            if choose == "likeness" and known is not None:
-                likeness = identity.likeness_to(pixels, known, embedder)
-            chosen.append(finder.choose(found, choose, (width, height), max_faces, likeness))
-            if not found:
-                which = f"picture {number} of {len(image)}" if len(image) > 1 else "the picture"
-                warnings.append(f"No face was found in {which}; it passes through unchanged.")
-        plan = crops.plan(chosen, height, width, ratio, level)
-        if plan.regions:
-            squares = crops.cut(image, plan, size, padding)
-            masks = crops.face_masks(plan, size, image.device)
-        else:
-            squares = crops.letterbox(image[0], size)[None]
-            masks = torch.zeros((1, size, size), device=image.device)
-        said = notice("face_crop", warnings, f"{len(plan)} of {seen} faces", faces=len(plan), seen=seen)
-        return io.NodeOutput(squares, masks, plan, len(plan), ui=said)
+        """Find, choose, cut: one batch of crops for each picture or batch of the list."""
+        known, embedder = None, identity.embedder()
+        if choose[0] == "likeness":
+            pictures = [to_uint8(frame) for photo in references or [] for frame in photo]
+            known, embedder = identity.known_faces(subject[0] if subject else None, pictures)
+        squares, masks, plans, warnings, seen = [], [], [], [], 0
+        for pictures in image:
+            pictures = pictures[..., :3]
+            chosen = []
+            for frame in pictures:
+                pixels = to_uint8(frame)
+                found = finder.detect(pixels, min_score[0])
+                seen += len(found)
+                likeness = None if known is None else identity.likeness_to(pixels, known, embedder)
+                canvas = (frame.shape[1], frame.shape[0])
+                chosen.append(finder.choose(found, choose[0], canvas, max_faces[0], likeness))
+            which = [f"picture {number}" for number, faces in enumerate(chosen, 1) if not faces]
+            if which:
+                named = ", ".join(which) if len(chosen) > 1 else "the picture"
+                warnings.append(f"No face was found in {named}; it passes through unchanged.")
+            plan = crops.plan(chosen, *pictures.shape[1:3], ratio[0], level[0])
+            if plan.regions:
+                squares.append(crops.cut(pictures, plan, size[0], padding[0]))
+                masks.append(crops.face_masks(plan, size[0], pictures.device))
+            else:
+                squares.append(crops.letterbox(pictures[0], size[0])[None])
+                masks.append(torch.zeros((1, size[0], size[0]), device=pictures.device))
+            plans.append(plan)
+        count = sum(map(len, plans))
+        said = notice("face_crop", warnings, f"{count} of {seen} faces", faces=count, seen=seen)
+        return io.NodeOutput(squares, masks, plans, [len(plan) for plan in plans], ui=said)
 
 
 class PortraitFacePaste(io.ComfyNode):

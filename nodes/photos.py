@@ -16,6 +16,16 @@ from ..portrait.tensors import to_image, to_uint8
 from .api import io, ui
 from .notice import notice
 
+EXAMPLES = Path(__file__).resolve().parents[1] / "pocket" / "subjects"
+
+
+def _folder_photos(root: Path, folder: str) -> list[Path]:
+    """Return a folder's photos; examples/NAME is a set that comes with the pack, unless input/ has such a folder."""
+    shelf, _, name = folder.strip().partition("/")
+    if shelf == "examples" and not (root / shelf).is_dir():
+        return photos.list_folder(EXAMPLES, name)
+    return photos.list_folder(root, folder)
+
 
 def _paths(folder: str, files: str, max_photos: int) -> list[Path]:
     """Return the photos asked for: the folder's in natural order, then the named ones in theirs, none twice."""
@@ -24,7 +34,7 @@ def _paths(folder: str, files: str, max_photos: int) -> list[Path]:
     root = Path(folder_paths.get_input_directory())
     # Upload widgets append the kind of folder to a name.
     names = [line.strip().removesuffix("[input]").strip() for line in files.splitlines()]
-    found = photos.list_folder(root, folder) if folder.strip() else []
+    found = _folder_photos(root, folder) if folder.strip() else []
     found += [photos.inside(root, name) for name in names if name]
     if not found:
         raise PortraitError("No photos are named: type a folder under input/, or one file name a line.")
@@ -48,7 +58,8 @@ class PortraitLoadPhotos(io.ComfyNode):
                 io.String.Input(
                     "folder",
                     default="",
-                    tooltip="A folder under ComfyUI's input folder; its photos come in natural order (2 before 10).",
+                    tooltip="A folder under ComfyUI's input folder, or examples/mina, a set that comes with the pack; "
+                    "photos come in natural order (2 before 10).",
                 ),
                 io.String.Input(
                     "files",

@@ -70,6 +70,13 @@ def run(node: type, **inputs: object):
     return node.execute(**defaults | inputs)
 
 
+def cut(pack: dict, image: torch.Tensor, references: tuple[torch.Tensor, ...] = (), **settings: object):
+    """Run Face Crop on one picture or batch; return its whole output, and what it gave for that picture."""
+    lists = {name: [value] for name, value in settings.items()}
+    output = run(pack["PortraitFaceCrop"], image=[image], references=list(references) or None, **lists)
+    return output, [values[0] for values in output.args]
+
+
 def envelope(output) -> dict:
     (facts,) = output.ui["portrait_studio"]
     assert isinstance(facts["warnings"], list)
@@ -187,7 +194,7 @@ def test_when_no_photo_is_accepted_the_sheet_is_shown_and_the_nodes_behind_are_b
 
 
 def test_crop_and_paste_go_there_and_back(pack, astronaut):
-    squares, mask, info, count = run(pack["PortraitFaceCrop"], image=astronaut, size=256).args
+    _, (squares, mask, info, count) = cut(pack, astronaut, size=256)
     assert squares.shape == (1, 256, 256, 3)
     assert mask.shape == (1, 256, 256)
     assert count == 1
@@ -200,8 +207,7 @@ def test_crop_and_paste_go_there_and_back(pack, astronaut):
 
 def test_no_face_passes_the_picture_through_with_a_warning(pack):
     picture = torch.rand((1, 90, 120, 3), generator=torch.Generator().manual_seed(2))
-    output = run(pack["PortraitFaceCrop"], image=picture, size=64)
-    squares, mask, info, count = output.args
+    output, (squares, mask, info, count) = cut(pack, picture, size=64)
     assert squares.shape == (1, 64, 64, 3)
     assert float(squares.max()) > 0
     assert float(mask.max()) == 0.0
@@ -214,32 +220,45 @@ def test_no_face_passes_the_picture_through_with_a_warning(pack):
 
 def test_a_batch_with_one_face_less_picture_crops_the_others_and_warns(pack, astronaut):
     batch = torch.cat([torch.zeros_like(astronaut), astronaut])
-    output = run(pack["PortraitFaceCrop"], image=batch, size=64)
-    assert output.args[3] == 1
-    assert output.args[2].regions[0].frame == 1
-    assert "picture 1 of 2" in envelope(output)["warnings"][0]
+    output, (_, _, info, count) = cut(pack, batch, size=64)
+    assert count == 1
+    assert info.regions[0].frame == 1
+    assert "No face was found in picture 1;" in envelope(output)["warnings"][0]
 
 
 def test_the_face_like_the_subject_is_chosen(pack):
     pair = torch.cat([person("ada_2.jpg"), person("ben_0.jpg")], 2)
     for name, side in (("ada_4.jpg", 0), ("ben_1.jpg", 1)):
-        info = run(pack["PortraitFaceCrop"], image=pair, size=64, choose="likeness", references=person(name)).args[2]
+        _, (_, _, info, _) = cut(pack, pair, (person(name),), size=64, choose="likeness")
         assert len(info) == 1
         assert int(info.regions[0].centre[0] > 320) == side
     with pytest.raises(PortraitError, match="needs a subject"):
-        run(pack["PortraitFaceCrop"], image=pair, size=64, choose="likeness")
+        cut(pack, pair, size=64, choose="likeness")
+
+
+def test_a_list_of_photos_of_the_person_does_not_run_the_node_once_a_photo(pack, astronaut):
+    photos = (person("ada_2.jpg"), person("ada_4.jpg"), person("ada_6.jpg"))
+    output, _ = cut(pack, person("ada_8.jpg"), photos, size=64, choose="likeness")
+    assert [len(values) for values in output.args] == [1, 1, 1, 1]
+
+
+def test_pictures_of_different_sizes_are_cropped_one_by_one(pack, astronaut):
+    images = [astronaut, astronaut[:, :300]]
+    squares, _, plans, counts = run(pack["PortraitFaceCrop"], image=images, size=[64]).args
+    assert [len(square) for square in squares] == counts == [1, 1]
+    assert [plan.height for plan in plans] == [512, 300]
 
 
 def test_misspelt_words_are_refused_before_anything_runs(pack):
     node = pack["PortraitFaceCrop"]
-    assert node.validate_inputs(choose="all", padding="edge") is True
-    assert "largest" in node.validate_inputs(choose="largst", padding="edge")
-    assert "reflect" in node.validate_inputs(choose="all", padding="reflct")
+    assert node.validate_inputs(choose=["all"], padding=["edge"]) is True
+    assert "largest" in node.validate_inputs(choose=["largst"], padding=["edge"])
+    assert "reflect" in node.validate_inputs(choose=["all"], padding=["reflct"])
 
 
 def test_a_picture_with_alpha_is_cropped_too(pack, astronaut):
     with_alpha = torch.cat([astronaut, torch.ones_like(astronaut[..., :1])], -1)
-    assert run(pack["PortraitFaceCrop"], image=with_alpha, size=64).args[0].shape == (1, 64, 64, 3)
+    assert cut(pack, with_alpha, size=64)[1][0].shape == (1, 64, 64, 3)
 
 
 def test_the_detector_node_hands_out_a_bbox_detector(pack, astronaut):
@@ -389,6 +408,6 @@ def test_a_bad_photo_is_named_by_the_running_host(host):
 
 
 def test_the_crop_plan_is_the_modules_own(pack, astronaut):
-    info = run(pack["PortraitFaceCrop"], image=astronaut, size=64).args[2]
+    _, (_, _, info, _) = cut(pack, astronaut, size=64)
     assert isinstance(info, crops.FaceCrops)
     assert (info.height, info.width) == (512, 512)
