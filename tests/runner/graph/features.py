@@ -717,3 +717,76 @@ def dynamic_prompt_promoted(info: Info) -> dict:
     preview = sketch.add("PreviewAny")
     sketch.link(node, 1, preview, "source")
     return sketch.graph()
+
+
+@feature
+def bypass_prefers_the_same_slot(info: Info) -> dict:
+    sketch = Sketch(info)
+    nodes = text_to_image(sketch)
+    control = sketch.add("ControlNetApplyAdvanced", [1.0, 0, 1], mode=BYPASSED)
+    join = sketch.add("ConditioningCombine")
+    for slot, role in enumerate(("positive", "negative")):
+        sketch.link(nodes[role], 0, control, role)
+        sketch.link(control, slot, join, f"conditioning_{slot + 1}")
+    return sketch.graph()
+
+
+@feature
+def bypass_prefers_the_exact_type(info: Info) -> dict:
+    sketch = Sketch(info)
+    latent = sketch.add("EmptyLatentImage", [64, 64, 1])
+    first = sketch.add("LoadImage", ["one.png", "image"])
+    second = sketch.add("LoadImage", ["two.png", "image"])
+    sockets = [("latent", "LATENT"), ("any", "*"), ("image", "IMAGE")]
+    passed = sketch.add("NobodyHasThis", mode=BYPASSED, inputs=sockets, outputs=[("image", "IMAGE")])
+    for origin, name in ((latent, "latent"), (first, "any"), (second, "image")):
+        sketch.link(origin, 0, passed, name)
+    preview = sketch.add("PreviewImage")
+    sketch.link(passed, 0, preview, "images")
+    return sketch.graph()
+
+
+@feature
+def primitive_feeds_a_promoted_number(info: Info) -> dict:
+    sketch = Sketch(info)
+    inner = _detail(info)
+    sketch.definitions = [inner]
+    node = sketch.add(inner, [64], inputs=[("image", "IMAGE"), ("width", "INT", "width")])
+    primitive = sketch.add("PrimitiveNode", [480, "fixed"], outputs=[("INT", "INT")])
+    sketch.link(primitive, 0, node, "width")
+    preview = sketch.add("PreviewImage")
+    sketch.link(node, 0, preview, "images")
+    return sketch.graph()
+
+
+@feature
+def promoted_number_behind_a_loose_reroute(info: Info) -> dict:
+    """The inner widget keeps what its instance last showed, whatever an unused definition holds."""
+    inner = _detail(info, "Inner")
+    unused = Sketch(info, "Unused")
+    unused.add(inner, [12])
+    sketch = Sketch(info)
+    sketch.definitions = [inner, unused]
+    reroute = _reroute(sketch)
+    node = sketch.add(inner, [34], inputs=[("image", "IMAGE"), ("width", "INT", "width")])
+    sketch.link(reroute, 0, node, "width")
+    preview = sketch.add("PreviewImage")
+    sketch.link(node, 0, preview, "images")
+    return sketch.graph()
+
+
+@feature
+def forced_input_before_widgets_in_old_values(info: Info) -> dict:
+    sketch = Sketch(info)
+    sketch.add("CreateHookKeyframesFromFloats", ["dummy", 0.1, 0.9, True])
+    sketch.add("CreateHookKeyframesFromFloats", [0.2, 0.8, True])
+    return sketch.graph()
+
+
+@feature
+def compressed_primitive(info: Info) -> dict:
+    sketch = Sketch(info, compressed=True)
+    nodes = text_to_image(sketch)
+    primitive = sketch.add("PrimitiveNode", [3.5, "fixed"], outputs=[("FLOAT", "FLOAT")])
+    sketch.link(primitive, 0, nodes["sampler"], "cfg")
+    return sketch.graph()

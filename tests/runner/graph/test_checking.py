@@ -219,6 +219,13 @@ def test_a_file_in_a_folder_below_input_is_a_warning_because_the_host_lists_none
     assert only(found(sketch, host)).level == "warning"
 
 
+def test_choices_that_the_canvas_fetches_from_elsewhere_are_not_judged(host: dict):
+    host["LoadImage"]["input"]["required"]["image"][1]["remote"] = {"route": "/internal/files/output"}
+    sketch = Sketch(host)
+    picture(sketch)[0]["widgets_values"][0] = "elsewhere.png"
+    assert found(sketch, host) == []
+
+
 def test_a_missing_input_is_told(host: dict):
     sketch = Sketch(host)
     sketch.add("PreviewImage")

@@ -142,6 +142,35 @@ def test_values_that_a_pack_saved_by_name_are_placed_by_name(info: dict):
     assert convert(sketch, info)["1"]["inputs"] == {"width": 512, "height": 96, "batch_size": 2}
 
 
+REMOTE = {
+    "input": {
+        "required": {"image": ["COMBO", {"image_upload": True, "image_folder": "output", "remote": {"route": "/x"}}]}
+    },
+    "output": ["IMAGE"],
+    "output_name": ["IMAGE"],
+    "display_name": "Load Image (from Outputs)",
+}
+
+
+def test_a_saved_file_of_the_output_folder_keeps_its_folder(info: dict):
+    classes = {**info, "LoadImageOutput": REMOTE}
+    sketch = Sketch(classes)
+    sketch.add("LoadImageOutput", ["old.png", False, "image"])
+    sketch.add("LoadImageOutput", ["old.png [temp]", False, "image"])
+    prompt = convert(sketch, classes)
+    assert prompt["1"]["inputs"] == {"image": "old.png [output]"}
+    assert prompt["2"]["inputs"] == {"image": "old.png [temp]"}
+
+
+def test_values_follow_the_order_that_the_class_declares(info: dict):
+    declared = {"required": {"b": ["INT", {}], "a": ["INT", {}]}, "optional": {"d": ["INT", {}], "c": ["INT", {}]}}
+    ordered = {"input": declared, "input_order": {"required": ["a", "b"], "optional": ["c", "d"]}, "output": []}
+    classes = {**info, "Ordered": {**ordered, "output_name": []}}
+    sketch = Sketch(classes)
+    sketch.add("Ordered", [1, 2, 3, 4])
+    assert convert(sketch, classes)["1"]["inputs"] == {"a": 1, "b": 2, "c": 3, "d": 4}
+
+
 def _set_and_get(info: dict, names: tuple[str, ...], wanted: str) -> Sketch:
     sketch = Sketch(info)
     for name in names:
@@ -297,7 +326,14 @@ def test_random_graphs_keep_every_node_that_is_on_and_lead_back_to_their_sources
 @settings(max_examples=100, deadline=None)
 @given(
     values=st.lists(
-        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=5)), max_size=9
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.text(max_size=5),
+        ),
+        max_size=9,
     )
 )
 def test_any_saved_values_are_placed_or_left_out_but_never_crash(values):

@@ -216,7 +216,7 @@ def test_a_graph_with_anything_replaced_or_removed_converts_or_is_refused_but_ne
         for key in way:
             holder = holder[key]
         if data.draw(st.booleans()):
-            holder[last] = data.draw(JUNK)
+            holder[last] = copy.deepcopy(data.draw(JUNK))
         else:
             del holder[last]
     try:
