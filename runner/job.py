@@ -7,7 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from ..portrait import photos as photographs
 from . import events, output, record
 from .client import Client, HostInfo, Outcome
-from .errors import AddressError, HostError, JobError, MissingError, PhotoError, StoppedError
+from .errors import AddressError, HostError, JobError, MissingError, OutputError, PhotoError, StoppedError
 from .record import Stage, StageResult
 
 UPLOADS = "portrait-studio"  # the folder under the host's input/ that photos go to
@@ -121,8 +121,21 @@ def run(
         listener(events.Cancelled(prompt_id=job.prompt_id, gone=_cancelled(client, job.prompt_id)))
         raise
     seconds = round(time.monotonic() - clock, 3)
-    result = _collect(job, client, folder, outcome, seconds, previews)
-    result = _write_records(job, host, outcome, result, begin, listener)
+    kept: list[SavedImage] = []
+    try:
+        result = _collect(job, client, folder, outcome, seconds, previews, kept)
+        _write_records(job, host, outcome, result, begin)
+    except OutputError:
+        for image in kept:  # an image without its record, or some images of several, would pass for the whole
+            image.file.unlink(missing_ok=True)
+            image.record.unlink(missing_ok=True)
+        raise
+    for image in result.images:
+        listener(
+            events.ImageSaved(
+                prompt_id=job.prompt_id, file=image.file.name, record=image.record.name, reused=image.reused
+            )
+        )
     for text in [*result.warnings, *result.missing]:
         listener(events.Warned(prompt_id=job.prompt_id, message=text))
     _judge(job, outcome, result)
@@ -153,9 +166,18 @@ def files(outputs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, str, s
                     yield node, value["filename"], str(value.get("subfolder", "")), str(value.get("type", "output"))
 
 
-def _collect(job: Job, client: Client, folder: Path, outcome: Outcome, seconds: float, previews: bool) -> Result:
+def _collect(
+    job: Job,
+    client: Client,
+    folder: Path,
+    outcome: Outcome,
+    seconds: float,
+    previews: bool,
+    images: list[SavedImage],
+) -> Result:
+    """Fetch the job's images into `folder`, adding each to `images` as it is written."""
     wanted = {stage.image for stage in job.stages}
-    images, missing = [], []
+    missing = []
     for node, filename, subfolder, kind in files(outcome.outputs):
         if kind != "output" and not (kind == "temp" and (previews or node in wanted)):
             continue
@@ -199,8 +221,7 @@ def _write_records(
     outcome: Outcome,
     result: Result,
     begin: datetime,
-    listener: Callable[[events.Event], None],
-) -> Result:
+) -> None:
     canonical = json.dumps(job.workflow or job.prompt, sort_keys=True, ensure_ascii=False).encode()
     common = {
         "schema": record.SCHEMA,
@@ -220,12 +241,6 @@ def _write_records(
         own = {"file": image.file.name, "node": image.node, "reused": image.reused}
         text = json.dumps(common | own, ensure_ascii=False, indent=2, default=str)
         output.replace(image.record, text.encode() + b"\n")
-        listener(
-            events.ImageSaved(
-                prompt_id=job.prompt_id, file=image.file.name, record=image.record.name, reused=image.reused
-            )
-        )
-    return replace(result)
 
 
 def _judge(job: Job, outcome: Outcome, result: Result) -> None:

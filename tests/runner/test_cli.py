@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -210,6 +211,28 @@ def test_ctrl_c_cancels_our_job_and_no_other(graph, fresh, host, tmp_path, until
         assert other.follow(behind, timeout=10).state == "success"
         assert other.history(mine)["status"]["messages"][-1][0] == "execution_interrupted"
     assert list((tmp_path / "o").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
+def test_a_disk_that_fills_up_while_images_arrive_leaves_nothing_half_done(graph, fresh, client, host, tmp_path):
+    """The size limit of a process stands in for the end of the disk: the same failure at the same call."""
+    buffer = io.BytesIO()
+    Image.effect_noise((1600, 1600), 250).convert("RGB").save(buffer, "PNG")
+    prompt = fresh()
+    large = client.upload("large.png", buffer.getvalue(), "portrait-studio")
+    prompt["7"] = {"class_type": "LoadImage", "inputs": {"image": large}}
+    prompt["8"] = {"class_type": "SaveImage", "inputs": {"images": ["7", 0], "filename_prefix": "large"}}
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1_200_000, 1_200_000))\n"
+        "from portrait_studio.runner.cli import main; main()"
+    )
+    out = tmp_path / "o"
+    command = [sys.executable, "-c", script, "run", graph(prompt), "--host", host.url, "--out", str(out)]
+    told = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    assert told.returncode == EXIT_CODES["output"]["code"], told.stderr
+    assert "The output folder 'o' is full" in told.stderr
+    assert "Traceback" not in told.stderr
+    assert list(out.iterdir()) == []
 
 
 def test_the_same_id_finds_the_job_again(graph, host, tmp_path):
