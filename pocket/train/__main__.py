@@ -1,4 +1,4 @@
-"""One command a stage: `python -m portrait_studio.pocket.train --work DIR STAGE[=SECONDS] ...`.
+"""One command a stage: `python -m portrait_studio.pocket.train --work DIR STAGE[=SECONDS[/UNTIL]] ...`.
 
 Under `torchrun --nproc-per-node N` the N GPUs train as one. A stage that was interrupted goes on where it stopped; one
 that has had its seconds does nothing. See pocket/train/device.sh for the run that made the shipped weights.
@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 from . import export, stages
-from .machine import rank, say, setup
-from .preview import write
+from .machine import rank, say, setup, shared
+from .neighbours import search
+from .preview import Preview, write
 
 COMFYUI = Path(__file__).parents[2] / ".studio" / "ComfyUI"
 
@@ -21,7 +22,7 @@ COMFYUI = Path(__file__).parents[2] / ".studio" / "ComfyUI"
 def main() -> None:
     """Run the stages that the command line names, in its order."""
     parser = argparse.ArgumentParser(prog="python -m portrait_studio.pocket.train", description=__doc__)
-    parser.add_argument("stages", nargs="+", metavar="STAGE[=SECONDS]")
+    parser.add_argument("stages", nargs="+", metavar="STAGE[=SECONDS[/UNTIL]]")
     parser.add_argument("--work", type=Path, required=True, help="states, renders and shards; kept between calls")
     parser.add_argument("--out", type=Path, help="contact sheets and figures (default: WORK/out)")
     parser.add_argument("--tokenizer", type=Path, default=COMFYUI / "comfy" / "sd1_tokenizer")
@@ -29,8 +30,10 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=25000, help="renders at 256 px a GPU")
     parser.add_argument("--large", type=int, default=500, help="renders at 1024 px a GPU")
     parser.add_argument("--batch", type=int, default=256, help="samples a GPU and step")
-    parser.add_argument("--vae-batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=4e-4, help="learning rate of the UNet")
+    parser.add_argument("--vae-batch", type=int, default=32)
+    parser.add_argument("--control-batch", type=int, default=128)
+    parser.add_argument("--renderers", type=int, default=3, help="processes that render on one GPU")
+    parser.add_argument("--rate", type=float, default=5e-4, help="learning rate of the UNet")
     parser.add_argument("--control-rate", type=float, default=4e-4)
     parser.add_argument("--samples", type=int, default=48, help="pictures in a contact sheet")
     parser.add_argument("--no-compile", action="store_true")
@@ -39,13 +42,16 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     out = options.out or options.work / "out"
     out.mkdir(parents=True, exist_ok=True)
-    settings = stages.Settings(options.work, device, options.batch, options.tokenizer, not options.no_compile)
+    settings = stages.Settings(
+        options.work, device, options.batch, options.control_batch, options.tokenizer, not options.no_compile
+    )
     figures = out / "figures.json"
     results = json.loads(figures.read_text("utf-8")) if figures.exists() else {}
     for word in options.stages:
         name, _, text = word.partition("=")
-        seconds, begin = float(text or 60), time.monotonic()
-        result = _stage(name, seconds, settings, options, out) or {}
+        whole, _, part = text.partition("/")
+        seconds, begin = float(whole or 60), time.monotonic()
+        result = _stage(name, seconds, float(part or seconds), settings, options, out) or {}
         results[name] = result | {"wall": round(time.monotonic() - begin, 1)}
         say(name, "took", results[name]["wall"], "s")
         if rank() == 0:
@@ -53,27 +59,34 @@ def main() -> None:
 
 
 def _stage(
-    name: str, seconds: float, settings: stages.Settings, options: argparse.Namespace, out: Path
+    name: str, seconds: float, until: float, settings: stages.Settings, options: argparse.Namespace, out: Path
 ) -> dict[str, float] | None:
     match name:
         case "render":
-            return stages.render(settings, options.people, options.large, options.seed)
+            return stages.render(settings, options.people, options.large, options.seed, seconds, options.renderers)
+        case "warm":
+            return stages.warm(settings, options.vae_batch, options.control_batch)
         case "vae":
             return stages.vae(settings, seconds, options.vae_batch)
         case "latents":
             return stages.latents(settings, options.seed)
         case "unet":
-            return stages.unet(settings, seconds, options.rate)
+            return stages.unet(settings, seconds, until, options.rate)
         case "openpose" | "tile":
             return getattr(stages, name)(settings, seconds, options.control_rate)
         case "upscaler":
-            return stages.upscaler(settings, seconds, options.vae_batch)
+            return stages.upscaler(settings, seconds, 64)
         case "preview":
             return (
                 None
                 if rank()
                 else write(settings.work, settings.tokenizer, settings.device, out, options.seed - 2, options.samples)
             )
+        case "neighbours":
+            people = settings.people("people")
+            preview = Preview(settings.work, settings.tokenizer, settings.device)
+            prompts = settings.people("held").captions[:64] if not rank() else []
+            return search(people, preview, shared(prompts), seconds, None if rank() else out)
         case "export":
             return None if rank() else export.deliver(settings.work, out)
         case _:

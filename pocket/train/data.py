@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
@@ -27,7 +28,8 @@ class People:
     """Renders on one device.
 
     `images` uint8 [N, 3, S, S]; `keypoints` [N, 60, 3] pixels and visibility; `boxes` [N, 4] face x0, y0, x1, y1;
-    `masks` uint8 [N, S / 8, S / 8] person; `identity` [N]; `captions` N strings.
+    `masks` uint8 [N, S / 8, S / 8] person; `identity` [N]; `source` [N, 2] the seed and number of the picture;
+    `captions` N strings.
     """
 
     images: torch.Tensor
@@ -35,6 +37,7 @@ class People:
     boxes: torch.Tensor
     masks: torch.Tensor
     identity: torch.Tensor
+    source: torch.Tensor
     captions: list[str]
 
     def __len__(self) -> int:
@@ -53,12 +56,15 @@ class People:
             return cls(**{name: file.get_tensor(name) for name in file.keys()}, captions=captions)  # noqa: SIM118
 
     @classmethod
-    def render(cls, count: int, seed: int, device: torch.device, size: int = SIZE) -> People:
-        """Render `count` pictures of identities that are not held out."""
+    def render(
+        cls, count: int, seed: int, device: torch.device, size: int = SIZE, seconds: float = float("inf")
+    ) -> People:
+        """Render up to `count` pictures of identities that are not held out, for about `seconds`."""
         from ..people.dataset import render_dataset
         from ..people.identity import held_out
 
         parts: list[People] = []
+        end, made = time.monotonic() + seconds, 0
         for batch in render_dataset(count, seed, device, size):
             masks = F.adaptive_avg_pool2d(batch.mask.float().reshape(-1, 1, size, size), size // 8)
             parts.append(
@@ -68,9 +74,13 @@ class People:
                     boxes=batch.face_box.float().cpu(),
                     masks=(masks[:, 0] * 255).byte(),
                     identity=torch.as_tensor(batch.identity).long().cpu(),
+                    source=torch.tensor([[seed, made + i] for i in range(len(batch.captions))]),
                     captions=list(batch.captions),
                 )
             )
+            made += len(batch.captions)
+            if time.monotonic() > end:
+                break
         people = join(parts)
         never = {seed for seeds in held_out().values() if isinstance(seeds, list) for seed in seeds}
         assert not never & set(people.identity.tolist()), "a held-out identity was rendered for training"
@@ -109,7 +119,7 @@ def varied(caption: str, rng: np.random.Generator, drop: float = 0.12) -> str:
 def pose_maps(keypoints: torch.Tensor, size: int = SIZE, workers: int | None = None) -> torch.Tensor:
     """Return the OpenPose maps uint8 [N, 3, S, S] of key points [N, 60, 3], drawn by portrait.poses."""
     chunks = [(chunk.numpy(), size) for chunk in keypoints.split(256)]
-    workers = workers or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    workers = workers or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     if workers == 1:
         drawn = list(map(_draw, chunks))
     else:

@@ -19,7 +19,7 @@ def setup() -> torch.device:
     """Join the ranks that torchrun started (or be the only one) and return this rank's device."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
@@ -63,6 +63,14 @@ def _first(value: float, device: torch.device) -> float:
     return held.item()
 
 
+def shared(words: list[str]) -> list[str]:
+    """Return rank 0's words on every rank."""
+    box = [words]
+    if dist.is_initialized():
+        dist.broadcast_object_list(box, 0)
+    return box[0]
+
+
 def say(*words: object) -> None:
     """Print with the time, once."""
     if rank() == 0:
@@ -81,7 +89,8 @@ CLOCK = 10
 class Run:
     """A network in training: AdamW, warm-up, a late decay to zero, a moving average, and a state file.
 
-    The schedule runs on seconds of training, not on steps, so a stage ends when its time is up whatever the machine.
+    The schedule runs on seconds of training, not on steps, so a stage ends when its time is up whatever the machine;
+    `until` ends this call earlier.
     The file is written by rank 0, beside and then renamed; a new Run on the same file goes on where it stopped.
     """
 
@@ -92,11 +101,13 @@ class Run:
         seconds: float,
         *,
         rate: float,
-        decay_from: float = 0.5,
+        until: float = float("inf"),
+        decay_from: float = 0.6,
         average_over: float = 1000.0,
         weight_decay: float = 0.01,
     ):
         self.network, self.path, self.seconds = network, path, seconds
+        self.until = min(until, seconds)
         self.rate, self.decay_from, self.average_over = rate, decay_from, average_over
         self.names = [name for name, p in network.named_parameters() if p.requires_grad]
         self.parameters = [p for p in network.parameters() if p.requires_grad]
@@ -125,7 +136,7 @@ class Run:
             # The schedule must be the same on all ranks, or their weights would part: the clock is rank 0's.
             if self.step % CLOCK == 0 or ranks() == 1:
                 self.trained = _first(before + time.monotonic() - begin, self.parameters[0].device)
-                if self.trained >= self.seconds:
+                if self.trained >= self.until:
                     break
                 if time.monotonic() - saved > save_every:
                     self.save()

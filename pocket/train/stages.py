@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from . import export
-from .data import LARGE, SIZE, People, close_ups, mirrored, mirrored_words, pose_maps, varied
+from .data import LARGE, SIZE, People, close_ups, join, mirrored, mirrored_words, pose_maps, varied
 from .diffusion import ALPHA, noised
 from .machine import Run, autocast, load_mean, meet, rank, ranks, say
 from .networks import ControlNet, UNet, Upscaler, Vae
 from .text import TextCodes, Tokenizer, encode
 from .tones import grade
 
-VARIANTS = 4
+VARIANTS = 2
 QUANTISE_FROM = 0.8
 EMPTY = 0.1
 
@@ -32,8 +33,17 @@ class Settings:
     work: Path
     device: torch.device
     batch: int
+    control_batch: int
     tokenizer: Path
     compile: bool = True
+    held: dict[str, People] = field(default_factory=dict)
+
+    def people(self, name: str) -> People:
+        """Return this rank's renders by name; they are read once."""
+        if name not in self.held:
+            paths = sorted(self.work.glob(f"{name}-{rank()}-*.safetensors"))
+            self.held[name] = join([People.load(path, self.device) for path in paths])
+        return self.held[name]
 
     def path(self, name: str) -> Path:
         """Return a file of the work folder."""
@@ -58,17 +68,68 @@ def _pictures(images: torch.Tensor) -> torch.Tensor:
 # ---------------------------------------------------------------- render
 
 
-def render(settings: Settings, count: int, large: int, seed: int) -> None:
-    """Render `count` pictures at 256 px and `large` at 1024 px on every rank; rank 0 keeps some back for the VAE."""
-    begin = time.monotonic()
-    first = seed + 1000 * rank()
-    for name, number, start, size in (("people", count, first, SIZE), ("large", large, first + 1, LARGE)):
-        if not settings.mine(name).exists():
-            People.render(number, start, settings.device, size).save(settings.mine(name))
-            say(name, number, f"{time.monotonic() - begin:.0f} s")
-    if rank() == 0 and not settings.mine("held").exists():
-        People.render(min(512, count), seed - 1, settings.device).save(settings.mine("held"))
+def render(settings: Settings, count: int, large: int, seed: int, seconds: float, workers: int) -> dict[str, float]:
+    """Render up to `count` pictures at 256 px and `large` at 1024 px on every rank, for about `seconds` in all.
+
+    `workers` processes share a GPU, each with its own seed; rank 0 also renders some for measuring the autoencoder.
+    """
+    jobs: list[list[tuple]] = []
+    for worker in range(workers):
+        first, end = seed + 1000 * rank() + 10 * worker, f"-{rank()}-{worker}.safetensors"
+        jobs.append(
+            [
+                (large // workers, first + 1, LARGE, 0.3 * seconds, settings.path("large" + end)),
+                (count // workers, first, SIZE, 0.7 * seconds, settings.path("people" + end)),
+            ]
+        )
+    if rank() == 0:
+        jobs[0].insert(0, (min(256, count), seed - 1, SIZE, seconds, settings.path("held-0-0.safetensors")))
+    context = get_context("spawn")
+    running = [context.Process(target=_render, args=(job, settings.device)) for job in jobs]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join()
+        if process.exitcode:
+            raise SystemExit(f"a renderer ended with exit code {process.exitcode}")
     meet()
+    return {name: len(settings.people(name)) * ranks() for name in ("people", "large")}
+
+
+def _render(jobs: list[tuple], device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    for count, seed, size, seconds, path in jobs:
+        if not path.exists():
+            beside = path.with_suffix(".new")
+            People.render(count, seed, device, size, seconds).save(beside)
+            beside.replace(path)
+
+
+# ---------------------------------------------------------------- warm
+
+
+def warm(settings: Settings, vae_batch: int, control_batch: int) -> None:
+    """Compile the networks on made-up data, so that the stages find them compiled; run it beside `render`."""
+    if settings.device.type != "cuda":
+        return
+    device, like = settings.device, {"device": settings.device}
+    call = _faster(_Both(Vae().to(device)), settings)
+    with autocast(device):
+        y, z = call(_last(torch.rand(vae_batch, 3, SIZE, SIZE, **like), settings))
+    (y.float().mean() + z.float().mean()).backward()
+    base = UNet().to(device)
+    x, codes = torch.randn(settings.batch, 4, 32, 32, **like), torch.randn(settings.batch, 77, 768, **like)
+    t = torch.randint(0, 1000, (settings.batch,), **like)
+    call = _faster(base, settings)
+    with autocast(device):
+        call(_last(x, settings), t, codes).float().mean().backward()
+    base = UNet().to(device).requires_grad_(False)
+    call = _faster(_Controlled(base, _controlnet(settings, base)), settings)
+    hint = _last(torch.rand(control_batch, 3, SIZE, SIZE, **like), settings)
+    x, t, codes = x[:control_batch].contiguous(), t[:control_batch].contiguous(), codes[:control_batch].contiguous()
+    with autocast(device):
+        call(_last(x, settings), t, codes, hint).float().mean().backward()
 
 
 # ---------------------------------------------------------------- VAE
@@ -76,8 +137,9 @@ def render(settings: Settings, count: int, large: int, seed: int) -> None:
 
 def vae(settings: Settings, seconds: float, batch: int) -> dict[str, float]:
     """Train the autoencoder and return its PSNR on held-out people."""
-    people = People.load(settings.mine("people"), settings.device)
-    crops, _ = close_ups(People.load(settings.mine("large"), settings.device), seed=rank())
+    people = settings.people("people")
+    crops, _ = close_ups(settings.people("large"), seed=rank())
+    torch.manual_seed(3)
     network = Vae().to(settings.device)
     run = Run(network, settings.path("vae.safetensors"), seconds, rate=1.2e-3, decay_from=0.35, weight_decay=0.0)
     call = _Both(network)
@@ -96,14 +158,14 @@ def vae(settings: Settings, seconds: float, batch: int) -> dict[str, float]:
         edges = sum((a - b).abs().mean() for a, b in zip(_gradients(y), _gradients(x), strict=True))
         loss = 20 * F.mse_loss(y, x) + F.l1_loss(y, x) + edges + 1e-4 * z.float().square().mean()
         run.update(loss)
-        if step % 200 == 0:
-            say("vae", step, f"loss {loss.item():.4f}", f"{batch * ranks() * 200 / (time.monotonic() - before):.0f}/s")
+        if step % 100 == 0:
+            say("vae", step, f"loss {loss.item():.4f}", f"{batch * ranks() * 100 / (time.monotonic() - before):.0f}/s")
             before = time.monotonic()
     run.use_average()
     network.eval()
     result = {"steps": run.step, "seconds": run.trained}
     if rank() == 0:
-        held = People.load(settings.mine("held"), settings.device).images[:512]
+        held = settings.people("held").images
         with torch.no_grad(), autocast(settings.device):
             psnr = [
                 -10 * (network.decode(network.encode(x)).float().clamp(0, 1) - x).square().mean((1, 2, 3)).log10()
@@ -138,8 +200,8 @@ def latents(settings: Settings, seed: int) -> None:
     if settings.mine("latents").exists():
         return
     begin = time.monotonic()
-    people = People.load(settings.mine("people"), settings.device)
-    crops, crop_captions = close_ups(People.load(settings.mine("large"), settings.device), seed=rank())
+    people = settings.people("people")
+    crops, crop_captions = close_ups(settings.people("large"), seed=rank())
     toned, tone_captions = grade(people.images, people.captions, seed + rank())
     views = [(people.images, people.captions), (people.images.flip(3), [mirrored_words(c) for c in people.captions])]
     views += [(toned, tone_captions), (crops, crop_captions)]
@@ -156,16 +218,12 @@ def latents(settings: Settings, seed: int) -> None:
     )
     if rank() == 0:
         export.scale(settings.work, *scale.tolist())
-    points = torch.cat([people.keypoints, mirrored(people.keypoints)])
-    maps = pose_maps(points)
-    say("captions and maps", f"{time.monotonic() - begin:.0f} s")
+    say("captions", f"{time.monotonic() - begin:.0f} s")
     save_file(
         {
             "latents": ((codes - scale[0]) / scale[1]).bfloat16().cpu(),
             "scale": scale.cpu(),
             "ids": ids,
-            "maps": maps,
-            "crops": crops.cpu(),
         },
         settings.mine("latents"),
     )
@@ -192,12 +250,14 @@ class _Pool:
         self.scale = stored["scale"].tolist()
         self.alpha = ALPHA.to(self.device)
         self.codes = TextCodes().to(self.device)
-        crops = len(stored["crops"])
-        self.count = (len(self.latents) - crops) // 3
-        self.maps = stored["maps"].to(self.device) if maps else None
+        people = settings.people("people")
+        self.count = len(people)
+        if maps:
+            points = torch.cat([people.keypoints, mirrored(people.keypoints)])
+            self.maps = pose_maps(points).to(self.device)
         if pictures:
-            people = People.load(settings.mine("people"), self.device).images
-            self.plain = torch.cat([people, stored["crops"].to(self.device)])
+            crops, _ = close_ups(settings.people("large"), seed=rank())
+            self.plain = torch.cat([people.images, crops])
         self.empty = torch.tensor(Tokenizer(settings.tokenizer)(""), device=self.device, dtype=torch.int32)
 
     def text(self, index: torch.Tensor, empty: float) -> torch.Tensor:
@@ -219,12 +279,12 @@ class _Pool:
 # ---------------------------------------------------------------- UNet
 
 
-def unet(settings: Settings, seconds: float, rate: float) -> dict[str, float]:
-    """Train the UNet on all views."""
+def unet(settings: Settings, seconds: float, until: float, rate: float) -> dict[str, float]:
+    """Train the UNet on all views; the schedule is for `seconds`, and this call stops at `until`."""
     torch.manual_seed(0)
     network = UNet().to(settings.device)
     nn.init.zeros_(network.out[2].weight)
-    run = Run(network, settings.path("unet.safetensors"), seconds, rate=rate, decay_from=0.6)
+    run = Run(network, settings.path("unet.safetensors"), seconds, until=until, rate=rate, average_over=500)
     pool, call = _Pool(settings), _faster(network, settings)
 
     def loss() -> torch.Tensor:
@@ -237,7 +297,7 @@ def unet(settings: Settings, seconds: float, rate: float) -> dict[str, float]:
             guess = call(_last(x, settings), t, pool.text(index, EMPTY))
         return (weight * (guess.float() - noise).square().mean((1, 2, 3))).mean()
 
-    result = _train("unet", run, loss, settings)
+    result = _train("unet", run, loss, settings.batch)
     if rank() == 0:
         export.unet(settings.work, run.averaged())
     meet()
@@ -248,15 +308,15 @@ def _last(x: torch.Tensor, settings: Settings) -> torch.Tensor:
     return x.contiguous(memory_format=torch.channels_last) if settings.device.type == "cuda" else x
 
 
-def _train(name: str, run: Run, loss, settings: Settings, every: int = 200) -> dict[str, float]:
-    total, before = torch.zeros((), device=settings.device), time.monotonic()
+def _train(name: str, run: Run, loss, batch: int, every: int = 100) -> dict[str, float]:
+    total, before = torch.zeros((), device=run.parameters[0].device), time.monotonic()
     first = run.step
     for step in run.steps():
         value = loss()
         run.update(value)
         total += value.detach()
         if (step + 1 - first) % every == 0:
-            rate = settings.batch * ranks() * every / (time.monotonic() - before)
+            rate = batch * ranks() * every / (time.monotonic() - before)
             say(name, step + 1, f"loss {total.item() / every:.4f}", f"{rate:.0f}/s", f"{run.trained:.0f} s")
             total.zero_()
             before = time.monotonic()
@@ -303,13 +363,13 @@ def _control(settings: Settings, name: str, seconds: float, rate: float, draw) -
     alpha = ALPHA.to(settings.device)
 
     def loss() -> torch.Tensor:
-        z, t, codes, hint = draw(settings.batch)
+        z, t, codes, hint = draw(settings.control_batch)
         x, noise, weight = noised(z, t, alpha)
         with autocast(settings.device):
             guess = call(_last(x, settings), t, codes, _last(hint, settings))
         return (weight * (guess.float() - noise).square().mean((1, 2, 3))).mean()
 
-    result = _train(name, run, loss, settings, every=100)
+    result = _train(name, run, loss, settings.control_batch)
     if rank() == 0:
         export.controlnet(settings.work, name, run.averaged())
     meet()
@@ -353,7 +413,7 @@ def tile(settings: Settings, seconds: float, rate: float) -> dict[str, float]:
 
 def upscaler(settings: Settings, seconds: float, batch: int) -> dict[str, float]:
     """Train the x4 upscaler on large renders made smaller, half of them after a round trip through the VAE."""
-    large = People.load(settings.mine("large"), settings.device).images
+    large = settings.people("large").images
     coder = load_mean(Vae(), settings.path("vae.safetensors")).to(settings.device).eval()
     small, coded = [], []
     with torch.no_grad():
@@ -384,7 +444,7 @@ def upscaler(settings: Settings, seconds: float, batch: int) -> dict[str, float]
         edges = sum((p - q).abs().mean() for p, q in zip(_gradients(guess), _gradients(b), strict=True))
         return F.l1_loss(guess, b) + edges
 
-    result = _train("upscaler", run, loss, settings)
+    result = _train("upscaler", run, loss, batch, every=200)
     if rank() == 0:
         export.upscaler(settings.work, run.averaged())
     meet()

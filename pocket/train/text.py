@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -26,18 +27,27 @@ class Tokenizer:
         self.ids: dict[str, int] = json.loads((folder / "vocab.json").read_text("utf-8"))
         lines = (folder / "merges.txt").read_text("utf-8").splitlines()[1:]
         self.ranks = {tuple(line.split()): i for i, line in enumerate(lines) if line}
+        self.comma = self.ids[",</w>"]
         self._word = functools.cache(self._split)
+        self._phrase = functools.cache(self._tokens)
 
     def __call__(self, text: str) -> list[int]:
         """Return 77 token ids: the beginning, the text (cut to 75 tokens), and ends."""
-        tokens = [self.ids[piece] for word in PATTERN.findall(text.lower()) for piece in self._word(word)]
+        phrases = text.lower().split(", ")
+        if all(phrase[-1:].isalnum() for phrase in phrases):
+            tokens = [token for phrase in phrases for token in (*self._phrase(phrase), self.comma)][:-1]
+        else:
+            tokens = list(self._tokens(text.lower()))
         ids = [BEGIN, *tokens[: POSITIONS - 2]]
         return ids + [END] * (POSITIONS - len(ids))
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        return tuple(self.ids[piece] for word in PATTERN.findall(text) for piece in self._word(word))
 
     def _split(self, word: str) -> tuple[str, ...]:
         pieces = [*word[:-1], word[-1] + "</w>"]
         while len(pieces) > 1:
-            pairs = [(self.ranks.get(pair, len(self.ranks)), i) for i, pair in enumerate(zip(pieces, pieces[1:]))]  # noqa: B905
+            pairs = [(self.ranks.get(pair, len(self.ranks)), i) for i, pair in enumerate(itertools.pairwise(pieces))]
             rank, i = min(pairs)
             if rank == len(self.ranks):
                 break
