@@ -12,7 +12,7 @@ FRAMINGS = ("close-up", "head and shoulders", "half body", "full body")
 
 @dataclass(frozen=True)
 class Camera:
-    """One view. Angles in degrees: yaw > 0 turns the person towards the right of the picture, pitch > 0 looks from above.
+    """One view. Angles in degrees: yaw > 0 turns the person to the picture's right, pitch > 0 looks from above.
 
     framing: one of FRAMINGS; zoom: 1 is the framing's usual size, larger is closer; shift: fraction of the picture that
     the subject is moved by (right, down).

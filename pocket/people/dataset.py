@@ -1,7 +1,7 @@
 """Endless captioned pictures of synthetic people, in batches on a device.
 
-A picture is fixed by (seed, its number): the same call yields the same people, clothes, light and views. Identities that
-are held out (held_out.json) are never among them.
+A picture is fixed by (seed, its number): the same call yields the same people, clothes, light and views. Identities
+that are held out (held_out.json) are never among them.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ FIRST_IDENTITY, LAST_IDENTITY = 10_000, 9_000_000
 class Batch:
     """B pictures and their facts.
 
-    images [B,3,S,S] uint8 on the device; keypoints [B,60,3] float32 (x, y in pixels, visible 0/1: 18 of the body, 21 of
-    the left hand, 21 of the right, OpenPose order); face_box [B,4] pixels (left, top, right, bottom); mask [B,S,S] uint8
-    (1: person); identity [B] int64 (the seed); captions and attributes: one per picture.
+    images [B,3,S,S] uint8 on the device; keypoints [B,60,3] float32 (x, y in pixels, visible 0/1: 18 of the body, 21
+    of the left hand, 21 of the right, OpenPose order); face_box [B,4] pixels (left, top, right, bottom); mask [B,S,S]
+    uint8 (1: person); identity [B] int64 (the seed); captions and attributes: one per picture.
     """
 
     images: torch.Tensor

@@ -87,9 +87,11 @@ def _numbers(rng: np.random.Generator, chosen: dict, second: str, woman: bool) -
     top = w["tops"][chosen["top"]]
     outer = w["outers"].get(chosen["outer"], {})
     bottom = chosen["bottom"]
-    jitter = lambda c: tuple(
-        linear(np.clip(np.array(w["colours"][c]) * rng.uniform(0.88, 1.1) + rng.normal(0, 4, 3), 12, 245))
-    )
+
+    def jitter(colour: str) -> tuple:
+        rgb = np.array(w["colours"][colour]) * rng.uniform(0.88, 1.1) + rng.normal(0, 4, 3)
+        return tuple(linear(np.clip(rgb, 12, 245)))
+
     second = (
         second
         if abs(sum(w["colours"][second]) - sum(w["colours"][chosen["top_colour"]])) > 120
@@ -170,7 +172,7 @@ class Garments:
         t = tm.template()
         c, w, body = t.canonical, t.weights, t.faces["body"]
         centre = c[body].mean(1)
-        hand, foot, leg, arm = (w[k][body].mean(1) for k in ("hand", "foot", "leg", "arm"))
+        hand, foot, arm = (w[k][body].mean(1) for k in ("hand", "foot", "arm"))
         torso = body[(centre[:, 2] < 0.622) & (hand < 0.6) & ((centre[:, 2] > -0.17) | (arm > 0.3))]
         legs = body[(centre[:, 2] < 0.12) & (foot < 0.75) & (arm < 0.3)]
         feet = body[(centre[:, 2] < -0.70)]

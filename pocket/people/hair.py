@@ -1,9 +1,9 @@
 """Hair: ribbons of strands combed over the canonical head, and fuzzy shells for the shortest and curliest cuts.
 
-A ribbon starts at a root on the scalp and is integrated step by step through a flow field (from the crown, away from the
-part, backwards or to a tie), bent by gravity and pushed out of the head, neck and shoulders by their distance field. The
-finished shape is carried to the person by the smooth warp, so it follows head, shoulders and pose. Strand edges come
-from noise in the rasteriser. Styles are data: `hair.json`.
+A ribbon starts at a root on the scalp and is integrated step by step through a flow field (from the crown, away from
+the part, backwards or to a tie), bent by gravity and pushed out of the head, neck and shoulders by their distance
+field. The finished shape is carried to the person by the smooth warp, so it follows head, shoulders and pose.
+Strand edges come from noise in the rasteriser. Styles are data: `hair.json`.
 """
 
 from __future__ import annotations
@@ -317,11 +317,7 @@ class Hair:
         over = torch.cross(ahead, side, dim=-1)
         phase = rnd[5][..., None] * 1.8 + length[..., None] * t / g("wave") * 6.283 * (0.9 + 0.2 * rnd[6][..., None])
         grow = g("curl") * (t * 3).clamp(0, 1) * (0.7 + 0.6 * rnd[7][..., None])
-        line = (
-            line
-            + (phase.sin() * grow)[..., None] * side
-            + ((phase.cos() - 0.3) * grow * 0.6)[..., None] * over.abs() * 0
-        )
+        line = line + (phase.sin() * grow)[..., None] * side
         line = line - (phase.cos() * grow * 0.6)[..., None] * over
         half = (
             0.0078 * (0.75 + 0.5 * rnd[2][..., None]) * (1 - 0.72 * t**2.5) * (1 - 0.35 * (g("curl") * 100).clamp(0, 1))

@@ -19,8 +19,10 @@ from .materials import linear
 FACE = ("cheek", "chin", "ear", "eye", "eyebrows", "forehead", "head", "mouth", "nose", "neck")
 SKIP = {
     "head-trans-forward", "head-trans-up", "head-trans-out", "head-angle-out", "head-age-incr", "mouth-trans-out",
-    "mouth-trans-forward", "mouth-dimples-out", "nose-trans-out", "nose-septumangle-incr", "nose-compression-uncompress",
-    "neck-trans-out", "neck-trans-forward", "neck-trans-up", "eye-push1-out", "eye-push2-out", "ear-wing-incr", "eye-scale-incr",
+    "mouth-trans-forward", "mouth-dimples-out", "nose-trans-out", "nose-septumangle-incr",
+    "nose-compression-uncompress",
+    "neck-trans-out", "neck-trans-forward", "neck-trans-up", "eye-push1-out", "eye-push2-out", "ear-wing-incr",
+    "eye-scale-incr",
     "eye-height1-incr", "eye-height3-incr", "chin-cleft-incr", "ear-shape-triangle", "eye-trans-up",
 }  # fmt: skip
 SPREAD, ASYMMETRY, CAREFUL = 0.42, 0.035, 0.6
@@ -63,7 +65,8 @@ STYLES = {
         "bald": 1, "bun": 0.3, "long bob": 0.3,
     },
     "woman": {
-        "long straight": 4, "long wavy": 4, "bob": 2.5, "long bob": 3, "layered": 2.5, "long fringe": 2, "ponytail": 2.5,
+        "long straight": 4, "long wavy": 4, "bob": 2.5, "long bob": 3, "layered": 2.5, "long fringe": 2,
+        "ponytail": 2.5,
         "bun": 2, "curly": 2, "short crop": 0.7, "side part": 0.6,
     },
 }  # fmt: skip
@@ -73,8 +76,8 @@ STYLES = {
 class Identity:
     """A synthetic person.
 
-    shape: phenotypes (0..1) and local changes (-1..1) for `Body.mesh`; numbers: looks, by name, floats or tuples in linear
-    colour; the rest are words for captions.
+    shape: phenotypes (0..1) and local changes (-1..1) for `Body.mesh`; numbers: looks, by name, floats or tuples in
+    linear colour; the rest are words for captions.
     """
 
     seed: int

@@ -1,4 +1,4 @@
-"""Light and background of a studio: a key light with soft shadows, ambient fill, a rim, and what is behind the person."""
+"""Light and background of a studio: a soft key light, ambient fill, a rim, and what is behind the person."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from .materials import linear
 
 BACKGROUNDS = ("plain", "gradient", "blurred lights", "blurred room", "blurred garden")
 COLOURS = {
-    "white": (222, 221, 218), "grey": (128, 129, 131), "dark grey": (58, 59, 62), "black": (20, 20, 22), "blue": (84, 124, 178),
-    "green": (94, 138, 104), "red": (158, 62, 58), "beige": (204, 184, 156), "brown": (112, 84, 64), "pink": (222, 168, 172),
-    "purple": (124, 98, 152), "teal": (64, 128, 130), "yellow": (214, 184, 104), "orange": (208, 132, 80),
+    "white": (222, 221, 218), "grey": (128, 129, 131), "dark grey": (58, 59, 62), "black": (20, 20, 22),
+    "blue": (84, 124, 178), "green": (94, 138, 104), "red": (158, 62, 58), "beige": (204, 184, 156),
+    "brown": (112, 84, 64), "pink": (222, 168, 172), "purple": (124, 98, 152), "teal": (64, 128, 130),
+    "yellow": (214, 184, 104), "orange": (208, 132, 80),
 }  # fmt: skip
-LIGHTS = {
-    "soft light": {"key": (1.3, 1.7), "ambient": (0.75, 1.0), "azimuth": (-40, 40), "elevation": (25, 45), "soft": 3.2, "rim": (0, 0.3)},
-    "studio light": {"key": (1.9, 2.5), "ambient": (0.42, 0.6), "azimuth": (-55, 55), "elevation": (20, 45), "soft": 1.8, "rim": (0.2, 0.8)},
-    "side light": {"key": (2.2, 2.9), "ambient": (0.28, 0.42), "azimuth": (55, 80), "elevation": (8, 30), "soft": 1.6, "rim": (0, 0.4)},
-    "rim light": {"key": (1.4, 1.9), "ambient": (0.36, 0.52), "azimuth": (-50, 50), "elevation": (20, 40), "soft": 2.0, "rim": (1.4, 2.4)},
-    "dim light": {"key": (1.2, 1.6), "ambient": (0.14, 0.24), "azimuth": (-60, 60), "elevation": (15, 50), "soft": 1.6, "rim": (0.1, 0.6)},
-    "hard light": {"key": (2.6, 3.2), "ambient": (0.3, 0.4), "azimuth": (-55, 55), "elevation": (25, 55), "soft": 0.6, "rim": (0, 0.3)},
-}  # fmt: skip
+LIGHT_FIELDS = ("key", "ambient", "azimuth", "elevation", "soft", "rim")
+LIGHTS: dict[str, dict] = {
+    kind: dict(zip(LIGHT_FIELDS, row, strict=True))
+    for kind, row in {
+        "soft light": ((1.3, 1.7), (0.75, 1.0), (-40, 40), (25, 45), 3.2, (0, 0.3)),
+        "studio light": ((1.9, 2.5), (0.42, 0.6), (-55, 55), (20, 45), 1.8, (0.2, 0.8)),
+        "side light": ((2.2, 2.9), (0.28, 0.42), (55, 80), (8, 30), 1.6, (0, 0.4)),
+        "rim light": ((1.4, 1.9), (0.36, 0.52), (-50, 50), (20, 40), 2.0, (1.4, 2.4)),
+        "dim light": ((1.2, 1.6), (0.14, 0.24), (-60, 60), (15, 50), 1.6, (0.1, 0.6)),
+        "hard light": ((2.6, 3.2), (0.3, 0.4), (-55, 55), (25, 55), 0.6, (0, 0.3)),
+    }.items()
+}
 WEIGHTS = (4, 4, 1.5, 1.5, 1.0, 1.2)
 
 

@@ -59,7 +59,7 @@ def spot(c: torch.Tensor, x: float, y: float, z: float, radius: float) -> torch.
 
 
 class Surface:
-    """What shading needs of N fragments of one material: albedo, specular strength, exponent, wrap and a bent normal."""
+    """What shading needs of N fragments of a material: albedo, specular strength, exponent, wrap and normal's bend."""
 
     def __init__(self, count: int, device: torch.device | str) -> None:
         """Start from a matt, black surface."""
@@ -110,13 +110,11 @@ def skin(c: torch.Tensor, masks: torch.Tensor, p, noise: Noise, painted_hair: to
     colour = mix(colour, p("lip_rgb") * (0.75 + 0.25 * (1 - depth))[:, None], tint)
     creases = noise(torch.stack([c[:, 0] * 620, c[:, 1] * 60, c[:, 2] * 70], 1) + shift)[:, 2]
     colour = colour * (1 - 0.16 * torch.exp(-(((creases - 0.5) / 0.1) ** 2)))[:, None]
-    seam = torch.exp(-(((z - 0.6320) / 0.0016) ** 2)) * 0.0
-    a = mix(a, colour, lips * (1 - seam))
+    a = mix(a, colour, lips)
     a = mix(a, c.new_tensor([0.10, 0.02, 0.02]).expand_as(a), inside)
     a = mix(a, p("brow_rgb"), _brow(c, p, noise))
     a = mix(a, p("hair_rgb") * (0.45 + 0.35 * strands[:, 2:3]), painted_hair)
-    nails = smoothstep(0.0, 1.0, lips * 0)
-    s.albedo = a + nails[:, None] * 0
+    s.albedo = a
     s.specular = (0.16 + 0.40 * lips * (0.4 + 0.6 * p("lip")) + 0.10 * spot(c, 0, -0.16, 0.67, 0.025)) * (
         1 - painted_hair
     )
@@ -180,7 +178,7 @@ def eye(c: torch.Tensor, centre: torch.Tensor, p, noise: Noise) -> Surface:
 def weave(
     c: torch.Tensor, keep: torch.Tensor, colour1, colour2, pattern, scale, knit, rib, fold, seed, noise: Noise
 ) -> Surface:
-    """Cloth at canonical points c [N,3]: pattern, thread texture, knitted rib near the edges (keep in metres), folds."""
+    """Cloth at canonical points c [N,3]: pattern, threads, a knitted rib near the edges (keep in metres), folds."""
     s = Surface(len(c), c.device)
     x, y, z = c.unbind(1)
     shift = (seed * 0.7548)[:, None] % 32

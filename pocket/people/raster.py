@@ -1,9 +1,9 @@
 """Batched triangle rasteriser: one kernel, in CUDA C on a GPU and in numba on a CPU.
 
 Every fragment that survives the depth test and the strand test writes depth and triangle as one 64-bit word with an
-atomic minimum, so the result does not depend on the order of threads. A vertex may carry a `keep` value: fragments whose
-interpolated keep is negative are dropped (smooth edges of cloth), and on noisy parts (hair) value noise is added first,
-which breaks the edge into strands.
+atomic minimum, so the result does not depend on the order of threads. A vertex may carry a `keep` value: fragments
+whose interpolated keep is negative are dropped (smooth edges of cloth), and on noisy parts (hair) value noise is added
+first, which breaks the edge into strands.
 """
 
 from __future__ import annotations

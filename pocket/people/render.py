@@ -1,4 +1,4 @@
-"""From persons to pictures: puts body, clothes and hair together, draws a batch and returns pictures with their facts."""
+"""From persons to pictures: body, clothes and hair put together and drawn in batches."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import numpy as np
 import torch
 
 from . import camera as cam
-from . import glasses
+from . import glasses, shade
 from . import materials as mt
-from . import shade
 from . import template as tm
 from .body import Body
 from .camera import Camera
@@ -22,8 +21,8 @@ from .light import Light, background
 from .raster import rasterise
 
 PARTS = (
-    "skin", "eyes", "teeth", "tongue", "lashes", "top", "outer", "lapel", "legs", "feet", "skirt", "collar", "ribbons", "shells",
-    "glasses",
+    "skin", "eyes", "teeth", "tongue", "lashes", "top", "outer", "lapel", "legs", "feet", "skirt", "collar", "ribbons",
+    "shells", "glasses",
 )  # fmt: skip
 SHADOW = 512
 
@@ -47,8 +46,8 @@ class Shot:
 
 @dataclass(frozen=True)
 class Pictures:
-    """images [B,3,S,S] uint8; keypoints [B,60,3] (x, y in pixels, visible 0/1); face_box [B,4] pixels (left, top, right,
-    bottom); mask [B,S,S] uint8 (1: person).
+    """images [B,3,S,S] uint8; keypoints [B,60,3] (x, y in pixels, visible 0/1); face_box [B,4] pixels (left, top,
+    right, bottom); mask [B,S,S] uint8 (1: person).
     """
 
     images: torch.Tensor
@@ -250,8 +249,8 @@ class Renderer:
         inside = ((xy >= 0) & (xy < size)).all(-1)
         return torch.cat([xy, (inside & (at[..., 2] < surface + slack))[..., None].float()], -1)
 
-    def _shadow(self, p, l, vertices, keep, view, target, half, f, position, normal) -> torch.Tensor:  # noqa: E741
-        toward = (l.toward[:, None] @ view.rotation)[:, 0]
+    def _shadow(self, p, lamps, vertices, keep, view, target, half, f, position, normal) -> torch.Tensor:
+        toward = (lamps.toward[:, None] @ view.rotation)[:, 0]
         up = torch.tensor([0, 0, 1.0], device=self.device).expand_as(toward)
         right = torch.nn.functional.normalize(torch.cross(up, toward, dim=1), dim=1)
         over = torch.cross(toward, right, dim=1)
@@ -281,8 +280,8 @@ class Renderer:
         f = shade.fragments(index, points, self.tris)
         position = f.own(vertices)
         normal = torch.nn.functional.normalize(f.own(normals), dim=1)
-        l = shade.lighting(p)  # noqa: E741
-        lit = self._shadow(p, l, vertices, keep, view, target, half, f, position, normal)
+        lamps = shade.lighting(p)
+        lit = self._shadow(p, lamps, vertices, keep, view, target, half, f, position, normal)
         small = depth[:, ::2, ::2]
         open_ = shade.occlusion(small, view.focal / view.distance / 2)
         open_ = torch.nn.functional.interpolate(
@@ -300,13 +299,13 @@ class Renderer:
             if len(chosen) == 0:
                 continue
             colour[chosen] = self._material(
-                name, f.of(chosen), normal[chosen], lit[chosen], open_[chosen], p, l, view, vertices, keep
+                name, f.of(chosen), normal[chosen], lit[chosen], open_[chosen], p, lamps, view, vertices, keep
             )
         out = torch.zeros(b * size * size, 3, device=self.device)
         out[f.sample] = colour
         return out.reshape(b, size, size, 3).permute(0, 3, 1, 2)
 
-    def _material(self, name, f, normal, lit, open_, p, l, view, vertices, keep) -> torch.Tensor:  # noqa: E741
+    def _material(self, name, f, normal, lit, open_, p, lamps, view, vertices, keep) -> torch.Tensor:
         q = lambda key: p[key][f.image]  # noqa: E731
         backwards = (normal[:, 1:2] > 0) & torch.tensor(name not in ("skin", "eyes"), device=self.device)
         normal = torch.where(backwards, -normal, normal)
@@ -316,7 +315,7 @@ class Renderer:
             level = self.strand[:, 1][f.corners]
             tangent = ((level - level.mean(1, keepdim=True))[..., None] * corner).sum(1)
             tangent = torch.nn.functional.normalize(shade.turn(view.rotation[f.image], tangent), dim=1, eps=1e-9)
-            return shade.hair_light(u, v, who.round(), tangent, normal, lit, open_, f.image, q, l, self.noise)
+            return shade.hair_light(u, v, who.round(), tangent, normal, lit, open_, f.image, q, lamps, self.noise)
         c = f.shared(self.canonical)
         if name == "skin":
             uv = (self.skin_uv[f.triangle] * f.weights[..., None]).sum(1)
@@ -343,7 +342,7 @@ class Renderer:
         else:
             s = self._cloth(name, f, c, q, keep)
         bent = torch.nn.functional.normalize(normal + s.bump, dim=1)
-        return shade.light_surface(s, bent, lit, open_, f.image, l)
+        return shade.light_surface(s, bent, lit, open_, f.image, lamps)
 
     def _cloth(self, name, f, c, q, keep) -> mt.Surface:
         edge = f.own(keep)

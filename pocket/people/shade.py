@@ -61,7 +61,7 @@ def occlusion(
 ) -> torch.Tensor:
     """Screen-space ambient occlusion of depth [B,h,w] in metres (inf: empty): 1 is open, 0 is closed.
 
-    pixels_per_metre [B] at the subject. A spiral of taps, turned per pixel, compared with a hemisphere of `reach` metres.
+    pixels_per_metre [B] at the subject. A spiral of taps, turned per pixel, against a hemisphere of `reach` metres.
     """
     b, h, w = depth.shape
     device = depth.device
@@ -114,7 +114,7 @@ def turn(rotation: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Lighting:
-    """Per-picture light in camera axes: toward the key [B,3], its colour [B,3], sky and ground ambient [B,3], rim [B]."""
+    """Per-picture light in camera axes: toward the key, its colour, sky and ground [B,3], front and rim [B]."""
 
     toward: torch.Tensor
     key: torch.Tensor
@@ -142,10 +142,10 @@ def lighting(p: dict[str, torch.Tensor]) -> Lighting:
 
 
 def light_surface(
-    s: mt.Surface, normal: torch.Tensor, lit: torch.Tensor, open_: torch.Tensor, image: torch.Tensor, l: Lighting
+    s: mt.Surface, normal: torch.Tensor, lit: torch.Tensor, open_: torch.Tensor, image: torch.Tensor, lamps: Lighting
 ) -> torch.Tensor:
     """Outgoing light [N,3] of a surface; normal [N,3] in camera axes, lit and open_ [N] from shadow and occlusion."""
-    toward, key = l.toward[image], l.key[image]
+    toward, key = lamps.toward[image], lamps.key[image]
     view = normal.new_tensor([0.0, -1.0, 0.0])
     cosine = (normal * toward).sum(1, keepdim=True)
     diffuse = (cosine + s.wrap).clamp_min(0) / (1 + s.wrap)
@@ -153,22 +153,24 @@ def light_surface(
     half = torch.nn.functional.normalize(toward + view, dim=1)
     shine = (normal * half).sum(1).clamp(0, 1) ** s.gloss * s.specular * (s.gloss + 8) / 40
     hemisphere = 0.5 + 0.5 * normal[:, 2:3]
-    ambient = l.sky[image] * hemisphere + l.ground[image] * (1 - hemisphere)
+    ambient = lamps.sky[image] * hemisphere + lamps.ground[image] * (1 - hemisphere)
     facing = (-normal[:, 1:2]).clamp(0, 1)
     open_ = open_[:, None]
-    colour = s.albedo * (key * diffuse * shadow * 0.62 + (ambient * 0.75 + facing * l.front[image][:, None]) * open_)
+    colour = s.albedo * (
+        key * diffuse * shadow * 0.62 + (ambient * 0.75 + facing * lamps.front[image][:, None]) * open_
+    )
     colour = colour + (shine * lit * 0.16)[:, None] * key
     fresnel = (1 - facing) ** 4
     colour = colour + fresnel * 0.05 * ambient * open_ * (0.3 + s.specular[:, None])
-    return colour + s.albedo * rim(normal, image, l)[:, None]
+    return colour + s.albedo * rim(normal, image, lamps)[:, None]
 
 
-def rim(normal: torch.Tensor, image: torch.Tensor, l: Lighting) -> torch.Tensor:  # noqa: E741
+def rim(normal: torch.Tensor, image: torch.Tensor, lamps: Lighting) -> torch.Tensor:
     """Light [N] from behind, on the side away from the key."""
-    away = -torch.sign(l.toward[:, 0])
+    away = -torch.sign(lamps.toward[:, 0])
     behind = torch.stack([away * 0.85, torch.full_like(away, 0.42), torch.full_like(away, 0.32)], 1)
     behind = torch.nn.functional.normalize(behind, dim=1)
-    return (normal * behind[image]).sum(1).clamp(0, 1) ** 2 * l.rim[image] * 0.55
+    return (normal * behind[image]).sum(1).clamp(0, 1) ** 2 * lamps.rim[image] * 0.55
 
 
 def hair_light(
@@ -181,22 +183,23 @@ def hair_light(
     open_,
     image,
     p: Callable,
-    l: Lighting,
+    lamps: Lighting,
     noise: mt.Noise,
 ) -> torch.Tensor:
-    """Hair ribbons: two shifted highlights along the strands (Kajiya and Kay 1989; Scheuermann 2004) over a soft diffuse."""
+    """Two shifted highlights along the strands (Kajiya and Kay 1989; Scheuermann 2004) over a soft diffuse."""
     strand = noise(torch.stack([u * STRANDS + who * 13.7, v * 1.5 + who * 3.1, who * 1.9], 1))
     clump = noise(torch.stack([who * 0.31, v * 1.2, who * 0.17], 1))
     tone = 0.50 + 0.62 * strand[:, 0] + 0.40 * clump[:, 0]
     tone = tone * (0.62 + 0.50 * smoothstep(0.0, 0.35, v)) * (1 + 0.16 * smoothstep(0.5, 1.0, v))
     base = p("hair_rgb") * tone[:, None]
-    toward, key = l.toward[image], l.key[image]
+    toward, key = lamps.toward[image], lamps.key[image]
     view = normal.new_tensor([0.0, -1.0, 0.0])
     half = torch.nn.functional.normalize(toward + view, dim=1)
-    lobe = lambda shift, gloss: (
-        (1 - torch.nn.functional.normalize(tangent + shift[:, None] * normal, dim=1).mul(half).sum(1) ** 2).clamp(0, 1)
-        ** (gloss / 2)
-    )
+
+    def lobe(shift: torch.Tensor, gloss: float) -> torch.Tensor:
+        bent = torch.nn.functional.normalize(tangent + shift[:, None] * normal, dim=1)
+        return (1 - (bent * half).sum(1) ** 2).clamp(0, 1) ** (gloss / 2)
+
     jitter = 0.30 * (strand[:, 1] - 0.5)
     facing = ((normal * toward).sum(1) * 0.5 + 0.5).clamp(0, 1)
     smooth = 1 - (p("curl") * 75).clamp(0, 0.9)
@@ -204,12 +207,12 @@ def hair_light(
     second = lobe(0.14 + jitter, 18.0)
     diffuse = (facing * 1.15 - 0.15).clamp(0, 1)
     hemisphere = 0.5 + 0.5 * normal[:, 2:3]
-    ambient = (l.sky[image] * hemisphere + l.ground[image] * (1 - hemisphere)) * 0.72
-    front = (-normal[:, 1:2]).clamp(0, 1) * l.front[image][:, None]
+    ambient = (lamps.sky[image] * hemisphere + lamps.ground[image] * (1 - hemisphere)) * 0.72
+    front = (-normal[:, 1:2]).clamp(0, 1) * lamps.front[image][:, None]
     out = base * (key * (diffuse * lit)[:, None] * 0.72 + (ambient + front) * open_[:, None])
     out = out + key * (first * facing * lit)[:, None] * (p("hair_rgb") * 0.35 + 0.050)
     out = out + key * base * (second * facing * lit)[:, None] * 0.55
-    return out + (p("hair_rgb") * 1.2 + 0.03) * rim(normal, image, l)[:, None]
+    return out + (p("hair_rgb") * 1.2 + 0.03) * rim(normal, image, lamps)[:, None]
 
 
 def scalp(c: torch.Tensor, ears: torch.Tensor, p: Callable, noise: mt.Noise) -> torch.Tensor:

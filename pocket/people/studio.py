@@ -11,8 +11,8 @@ from . import expressions, poses
 
 @dataclass(frozen=True)
 class Staging:
-    """Facial actions by name 0..1, rotation vectors [J,3], the view's angles in degrees, the words for captions, and what the
-    pose asks of the outfit.
+    """Facial actions by name 0..1, rotation vectors [J,3], the view's angles in degrees, the words for captions,
+    and what the pose asks of the outfit.
     """
 
     expression: dict[str, float]

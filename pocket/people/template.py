@@ -111,7 +111,7 @@ def subdivide(faces: np.ndarray, count: int) -> tuple[np.ndarray, sparse.csr_mat
 
 
 def smoother(faces: np.ndarray, count: int, strength: np.ndarray, rounds: int) -> sparse.csr_matrix:
-    """Laplacian smoothing as a matrix [count, count]; strength [count] 0..1 says how far each vertex follows its ring."""
+    """Laplacian smoothing as a matrix [count, count]; strength [count] 0..1: how far a vertex follows its ring."""
     e = edges(faces)
     near = sparse.csr_matrix((np.ones(len(e)), (e[:, 0], e[:, 1])), (count, count))
     degree = np.asarray(near.sum(1)).ravel()
