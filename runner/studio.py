@@ -39,11 +39,7 @@ class Installation:
 
     def open(self, work: Path) -> LocalHost:
         """Start the host with its inputs, outputs and settings under `work`. Raises HostError."""
-        work.mkdir(parents=True, exist_ok=True)
-        paths = work / "model_paths.json"  # JSON is YAML, which is what the host reads
-        folders = {name: name for name in MODEL_FOLDERS}
-        paths.write_text(json.dumps({"portrait_studio": {"base_path": str(self.models), **folders}}), "utf-8")
-        arguments = ["--extra-model-paths-config", str(paths), *self._device()]
+        arguments = ["--extra-model-paths-config", str(model_paths(self.models, work)), *self._device()]
         return start(self.comfyui, self.python, work, arguments=arguments)
 
     def _device(self) -> list[str]:
@@ -56,6 +52,15 @@ class Installation:
             reason = (probe.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise HostError(f"The host's Python cannot import torch ({reason}): give the one that ComfyUI runs with")
         return [] if probe.stdout.strip() == "True" else ["--cpu"]
+
+
+def model_paths(models: Path, work: Path) -> Path:
+    """Write into `work` what makes a host look for models in `models` beside its own folders; return the file."""
+    work.mkdir(parents=True, exist_ok=True)
+    file = work / "model_paths.json"  # JSON is YAML, which is what the host reads
+    folders = {name: name for name in MODEL_FOLDERS}
+    file.write_text(json.dumps({"portrait_studio": {"base_path": str(models), **folders}}), "utf-8")
+    return file
 
 
 def example_photos(name: str) -> list[Path]:

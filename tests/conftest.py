@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from portrait_studio.runner import host as hosts
+from portrait_studio.runner.studio import model_paths
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,14 +22,21 @@ def comfyui() -> Path:
 
 
 @pytest.fixture(scope="session")
-def start_host(comfyui: Path, tmp_path_factory: pytest.TempPathFactory):
+def models() -> Path:
+    """The folder of the assembled pocket models; install.py test sets it."""
+    return Path(os.environ.get("PORTRAIT_STUDIO_MODELS", ROOT / ".studio" / "models"))
+
+
+@pytest.fixture(scope="session")
+def start_host(comfyui: Path, models: Path, tmp_path_factory: pytest.TempPathFactory):
     """Start a host of one's own, `start_host(*arguments)`: for tests that kill or wedge it; the caller stops it."""
 
     def start(*arguments: str, **settings) -> hosts.LocalHost:
         work = tmp_path_factory.mktemp("host")
-        nodes = work / "nodes.yaml"  # YAML reads JSON strings as they are
-        nodes.write_text(f'tests:\n  custom_nodes: "{(ROOT / "tests" / "host_nodes").as_posix()}"\n', "utf-8")
-        given = ["--cpu", "--extra-model-paths-config", str(nodes), *arguments]
+        nodes = work / "nodes.json"  # JSON is YAML, which is what the host reads
+        nodes.write_text(json.dumps({"tests": {"custom_nodes": str(ROOT / "tests" / "host_nodes")}}), "utf-8")
+        paths = [str(nodes), str(model_paths(models, work))]
+        given = ["--cpu", "--extra-model-paths-config", *paths, *arguments]
         return hosts.start(comfyui, Path(sys.executable), work, arguments=given, **settings)
 
     return start

@@ -1,0 +1,90 @@
+"""The shipped graphs: they declare themselves, run on the pocket models, and their twins are what they convert to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from portrait_studio.portrait import faces, photos
+from portrait_studio.runner import graph as graphs
+from portrait_studio.runner.client import Client
+from portrait_studio.runner.studio import demo, example_photos
+
+pytestmark = pytest.mark.host
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def object_info(host) -> dict:
+    with Client(host.url) as client:
+        return client.object_info()
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_graph_is_named_by_name_and_major_version_and_declares_itself(path):
+    declared = graphs.declared(graphs.read(path))
+    assert path.stem == f"{declared['name']}.v{declared['version'].split('.')[0]}"
+    assert declared["title"]["ko"]
+    for name, parameter in declared["parameters"].items():
+        assert parameter["help"]["en"], name
+        assert parameter["help"]["ko"], name
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_the_check_has_nothing_against_a_graph_on_the_studios_own_host(path, object_info):
+    assert graphs.check(graphs.read(path), object_info) == []
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_the_default_of_every_parameter_is_what_the_canvas_shows(path, object_info):
+    graph = graphs.read(path)
+    shown = graphs.to_api(graph, object_info)
+    known = graphs.parameters(graph)
+    set_again = graphs.apply(shown, known, {name: one.default for name, one in known.items()}, path.name)
+    assert set_again == shown
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_the_api_twin_is_what_the_graph_converts_to(path, object_info):
+    twin = ROOT / "workflows" / "api" / path.name
+    made = graphs.to_api(graphs.read(path), object_info)
+    assert json.loads(twin.read_text("utf-8")) == made, f"write it anew: portrait-studio graph to-api {path.name}"
+
+
+def test_the_starter_stands_on_comfyui_and_this_pack_alone(object_info):
+    prompt = graphs.to_api(graphs.read(ROOT / "workflows" / "portrait-starter.v1.json"), object_info)
+    for node in prompt.values():
+        module = object_info[node["class_type"]]["python_module"]
+        assert module in ("nodes", "custom_nodes.portrait-studio") or module.startswith("comfy_extras."), node
+
+
+def test_the_demo_leaves_a_portrait_every_stage_a_sheet_and_a_whole_report(host, tmp_path):
+    report = demo(host, tmp_path / "demo", example_photos("mina"))
+    folder = tmp_path / "demo"
+    assert report == json.loads((folder / "report.json").read_text("utf-8"))
+    assert sorted(report["files"]) == sorted(file.name for file in folder.iterdir())
+    assert report["host"]["version"]
+    assert report["checkpoint"] == "pocket.safetensors"
+    assert report["graph"] == {"name": "portrait-starter", "version": "1.0.0"}
+    assert report["parameters"]["seed"] == 7
+    names = ["text-to-image", "face-detail", "tone", "face-detail-2", "upscale"]
+    assert [stage["name"] for stage in report["stages"]] == names
+    for stage in report["stages"]:
+        assert stage["seconds"] > 0
+        assert Image.open(folder / stage["file"]).size == ((1024, 1024) if stage["name"] == "upscale" else (256, 256))
+    assert Image.open(folder / "portrait.png").size == (1024, 1024)
+    assert Image.open(folder / "contact_sheet.png").width > 900
+    assert str(Path.home()) not in (folder / "report.json").read_text("utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+    # One person, once, at every stage: what the pocket model was trained for.
+    assert [stage["faces"] for stage in report["stages"]] == [1] * len(names)
+    assert all(stage["likeness"] is not None for stage in report["stages"])
+    portrait = photos.read(folder / "portrait.png")
+    assert len(faces.detect(portrait, min_score=0.8)) == 1
+    assert np.std(portrait) > 20
