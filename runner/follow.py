@@ -199,8 +199,8 @@ class Follow:
         watch = self.watch
         where = f"in {watch.title(watch.node)}" if watch.node else "waiting" if watch.started is None else "running"
         try:
-            self.client.cancel(watch.prompt_id)
-            end = "it was cancelled on the host"
+            gone = self.client.cancel(watch.prompt_id)
+            end = "it was cancelled on the host" if gone else "the host does not let go of it"
         except (AddressError, HostError):
             end = "it could not be cancelled, since the host does not answer"
         raise JobTimeoutError(

@@ -221,7 +221,9 @@ def test_a_disk_that_fills_up_while_images_arrive_leaves_nothing_half_done(graph
     prompt = fresh()
     large = client.upload("large.png", buffer.getvalue(), "portrait-studio")
     prompt["7"] = {"class_type": "LoadImage", "inputs": {"image": large}}
-    prompt["8"] = {"class_type": "SaveImage", "inputs": {"images": ["7", 0], "filename_prefix": "large"}}
+    later = {"image": ["7", 0], "seconds": 0.2, "steps": 2, "seed": 0}
+    prompt["6"] = {"class_type": "StudioTestSleep", "inputs": later}
+    prompt["8"] = {"class_type": "SaveImage", "inputs": {"images": ["6", 0], "filename_prefix": "large"}}
     script = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1_200_000, 1_200_000))\n"
         "from portrait_studio.runner.cli import main; main()"
