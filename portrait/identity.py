@@ -72,7 +72,7 @@ class InsightFace:
     name = "insightface"
 
     def __init__(self, model: Path) -> None:
-        from insightface.model_zoo import get_model
+        from insightface.model_zoo import get_model  # pyright: ignore[reportMissingImports]: an extra that is rarely there
 
         self._model = get_model(str(model), download=False)
         self._model.prepare(ctx_id=-1)

@@ -112,3 +112,9 @@ def test_the_tree_stays_small_enough_to_carry():
 def test_importing_the_package_needs_no_comfyui():
     code = "import portrait_studio.runner, portrait_studio.portrait, sys; assert 'comfy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT.parent)
+
+
+def test_the_code_is_linted_and_formatted():
+    for command in (["check"], ["format", "--check"]):
+        answer = subprocess.run([sys.executable, "-m", "ruff", *command, str(ROOT)], capture_output=True, text=True)
+        assert answer.returncode == 0, answer.stdout[-2000:]
