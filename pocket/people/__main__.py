@@ -1,4 +1,4 @@
-"""Look at synthetic people: `python -m portrait_studio.pocket.people sheet|speed|check`."""
+"""Look at synthetic people: `python -m portrait_studio.pocket.people sheet|speed|check|subjects`."""
 
 from __future__ import annotations
 
@@ -74,10 +74,17 @@ def check(arguments: argparse.Namespace) -> int:
     return 0 if result["good"] else 1
 
 
+def subjects(arguments: argparse.Namespace) -> None:
+    """Write the six ready subjects' folders into `out`."""
+    from .subjects import write
+
+    write(arguments.out, arguments.device, arguments.size if arguments.size != 256 else 640)
+
+
 def main() -> int:
     """Run one command."""
     parser = argparse.ArgumentParser(prog="portrait_studio.pocket.people", description=__doc__)
-    parser.add_argument("command", choices=["sheet", "speed", "check"])
+    parser.add_argument("command", choices=["sheet", "speed", "check", "subjects"])
     parser.add_argument("--count", type=int, default=12, help="pictures, or identities for check")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--size", type=int, default=256)
@@ -89,11 +96,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("people.jpg"))
     arguments = parser.parse_args()
     try:
-        return {"sheet": sheet, "speed": speed, "check": check}[arguments.command](arguments) or 0
+        return COMMANDS[arguments.command](arguments) or 0
     except PortraitError as error:
         print(error, file=sys.stderr)
         return error.exit_code
 
+
+COMMANDS = {"sheet": sheet, "speed": speed, "check": check, "subjects": subjects}
 
 if __name__ == "__main__":
     sys.exit(main())
