@@ -69,7 +69,7 @@ def check(arguments: argparse.Namespace) -> int:
     """Measure what a face detector and a recogniser make of the pictures; say whether it is good enough."""
     from .check import measure
 
-    result = measure(arguments.count, 5, arguments.seed, arguments.device, arguments.size)
+    result = measure(arguments.count, 5, arguments.seed, arguments.device, arguments.size, arguments.turn)
     print(json.dumps(result, indent=1))
     return 0 if result["good"] else 1
 
@@ -92,6 +92,7 @@ def main() -> int:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--framing", default="mix")
     parser.add_argument("--columns", type=int, default=6)
+    parser.add_argument("--turn", type=float, default=45.0, help="degrees, for check")
     parser.add_argument("--words", action="store_true", help="print the captions")
     parser.add_argument("--out", type=Path, default=Path("people.jpg"))
     arguments = parser.parse_args()

@@ -51,13 +51,13 @@ def separation(embeddings: np.ndarray, who: np.ndarray) -> dict[str, float]:
     return {"auc": float(auc), "same": float(cosine[same].mean()), "different": float(cosine[~same].mean())}
 
 
-def measure(people: int, views: int, seed: int, device: str, size: int) -> dict:
-    """Render `people` identities in `views` views between -45 and 45 degrees and measure them against LIMITS.
+def measure(people: int, views: int, seed: int, device: str, size: int, turn: float = 45.0) -> dict:
+    """Render `people` identities in `views` views between -turn and turn degrees and measure them against LIMITS.
 
     Returns found (share of pictures with a face at score >= .8), alone (exactly one), auc, same, different, missed
     (descriptions) and good.
     """
-    turns = np.linspace(-45, 45, views)
+    turns = np.linspace(-turn, turn, views)
     shots = [
         view(50_000 + seed * 1000 + i, float(t), np.random.default_rng([seed, i, k]))
         for i in range(people)
@@ -77,6 +77,7 @@ def measure(people: int, views: int, seed: int, device: str, size: int) -> dict:
         "people": people,
         "views": views,
         "size": size,
+        "turn": turn,
         "found": 1 - len(missed) / len(shots),
         "alone": alone / len(shots),
         **separation(np.array(embeddings), np.array(who)),

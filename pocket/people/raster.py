@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...portrait.errors import PortraitError
+
 EMPTY = -1
 
 
@@ -71,7 +73,12 @@ def rasterise(
         empty = word == -1
         depth = (word >> 32).to(torch.int32).view(torch.float32)
         return depth.masked_fill(empty, torch.inf), (word & 0xFFFFFFFF).masked_fill(empty, EMPTY)
-    from .raster_cpu import raster
+    try:
+        from .raster_cpu import raster
+    except ModuleNotFoundError as missing:
+        raise PortraitError(
+            "Rendering people on a CPU needs numba, which is not installed: pip install 'numba>=0.61', or use a GPU."
+        ) from missing
 
     depth = np.full((b, height, width), np.inf, np.float32)
     index = np.full((b, height, width), EMPTY, np.int64)

@@ -3,8 +3,11 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 
 from portrait_studio.pocket.people import captions, dataset, garments, identity, light
+
+pytestmark = pytest.mark.usefixtures("body")
 
 
 def shot(**changes):

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from portrait_studio.pocket.people import dataset
 from portrait_studio.pocket.people.identity import held_out
+
+pytest.importorskip("numba", reason="SYNTHETIC PEOPLE NOT TESTED: numba is not installed (pip install numba)")
+pytestmark = pytest.mark.usefixtures("body")
 
 
 def test_the_stream_yields_what_training_expects_and_is_reproducible():

@@ -9,6 +9,8 @@ import pytest
 from portrait_studio.pocket.people import dataset, hair
 from portrait_studio.pocket.people import identity as people
 
+pytestmark = pytest.mark.usefixtures("body")
+
 
 def test_a_seed_is_always_the_same_person():
     assert people.identity(7) == people.identity(7)

@@ -9,6 +9,8 @@ import torch
 from portrait_studio.pocket.people import dataset, garments, identity, light, raster
 from portrait_studio.pocket.people.camera import Camera
 
+pytest.importorskip("numba", reason="SYNTHETIC PEOPLE NOT TESTED: numba is not installed (pip install numba)")
+
 SIZE = 96
 FRONT = Camera("head and shoulders", 0.0, 0.0, 0.0, 1.0, (0.0, 0.0), 16.0)
 
@@ -28,7 +30,7 @@ def front(seed=5, **wish):
 
 
 @pytest.fixture(scope="module")
-def renderer():
+def renderer(body):
     torch.set_num_threads(2)
     return dataset.renderer("cpu")
 
