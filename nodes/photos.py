@@ -58,7 +58,7 @@ class PortraitLoadPhotos(io.ComfyNode):
                 io.String.Input(
                     "folder",
                     default="",
-                    tooltip="A folder under ComfyUI's input folder, or examples/mina, a set that comes with the pack; "
+                    tooltip="A folder under ComfyUI's input folder, or examples/nora, a set that comes with the pack; "
                     "photos come in natural order (2 before 10).",
                 ),
                 io.String.Input(

@@ -23,7 +23,7 @@ console = Console()
 ComfyUI = Annotated[Path, typer.Option("--comfyui", help="The folder of ComfyUI's main.py.")]
 HostPython = Annotated[Path, typer.Option("--host-python", help="The interpreter that it runs with.")]
 Models = Annotated[Path, typer.Option("--models", help="The assembled pocket models.")]
-EXAMPLE = "mina"
+EXAMPLE = "nora"
 
 
 @app.command("demo")
@@ -62,7 +62,7 @@ def _wait(host: LocalHost) -> None:
 
 def main() -> None:
     """Run a command; an error is one sentence, Ctrl-C ends the host as well."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(exit_code("terminated")))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(exit_code("ternorated")))
     try:
         app()
     except PortraitError as error:

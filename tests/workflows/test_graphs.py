@@ -65,7 +65,7 @@ def test_the_starter_stands_on_comfyui_and_this_pack_alone(object_info):
 
 
 def test_the_demo_leaves_a_portrait_every_stage_a_sheet_and_a_whole_report(host, tmp_path):
-    report = demo(host, tmp_path / "demo", example_photos("mina"))
+    report = demo(host, tmp_path / "demo", example_photos("nora"))
     folder = tmp_path / "demo"
     assert report == json.loads((folder / "report.json").read_text("utf-8"))
     assert sorted(report["files"]) == sorted(file.name for file in folder.iterdir())
