@@ -22,6 +22,7 @@ from .job import Job, Result, run, upload_photos
 from .record import StageResult
 
 ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "pocket" / "subjects"
 MODEL_FOLDERS = ("checkpoints", "controlnet", "upscale_models", "loras", "vae")
 _HAS_ACCELERATOR = (
     "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available() "
@@ -65,7 +66,7 @@ def model_paths(models: Path, work: Path) -> Path:
 
 def example_photos(name: str) -> list[Path]:
     """Return the photos of a person that ships with the pack, in order; the held-out references are not among them."""
-    return sorted((ROOT / "pocket" / "subjects" / name).glob("*.jpg"))
+    return sorted((EXAMPLES / name).glob("*.jpg"))
 
 
 def demo(
