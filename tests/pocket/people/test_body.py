@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from portrait_studio.pocket.people import rig
 from portrait_studio.pocket.people.body import Body, nearest_rotation, rotation_matrix
 from portrait_studio.portrait.errors import PortraitError
 
@@ -21,6 +22,7 @@ def random_people(body: Body, seed: int = 3) -> tuple[dict, torch.Tensor, dict]:
 def test_bodies_agree_with_anny_within_a_tenth_of_a_millimetre(body: Body):
     anny = pytest.importorskip("anny", reason="SYNTHETIC PEOPLE NOT COMPARED WITH ANNY: it is not installed")
     shape, pose, expression = random_people(body)
+    anny.paths.set_anny_cache_path(rig.ANNY_CACHE)
     model = anny.Anny(
         topology="makehuman-full", local_changes="all", facial_actions="all", phenotypes="all", skinning_method="lbs"
     ).double()
