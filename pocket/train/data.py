@@ -50,10 +50,11 @@ class People:
 
     @classmethod
     def load(cls, path: Path, device: torch.device) -> People:
-        """Read what `save` wrote."""
-        with safe_open(path, "pt", device=str(device)) as file:
+        """Read what `save` wrote; the pictures go to the device, the facts stay on the CPU."""
+        with safe_open(path, "pt") as file:
             captions = json.loads(file.metadata()["captions"])
-            return cls(**{name: file.get_tensor(name) for name in file.keys()}, captions=captions)  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return cls(**tensors | {"images": tensors["images"].to(device)}, captions=captions)
 
     @classmethod
     def render(

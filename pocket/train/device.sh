@@ -1,6 +1,7 @@
 #!/bin/bash
 # Stages on a GPU machine that has PyTorch, from a checkout: device.sh SECONDS STAGE[=SECONDS] ...
-# WARM=N compiles for N GPUs beside the first stage. Needs .studio/pocket/rig.safetensors (the body) and .studio/ComfyUI/comfy/sd1_tokenizer (the vocabulary).
+# WARM=N compiles for N GPUs beside the first stage.
+# Needs .studio/pocket/rig.safetensors (the body) and .studio/ComfyUI/comfy/sd1_tokenizer (the vocabulary).
 # States stay in $WORK between calls; what is to be kept goes to $OUT in parts: cat part-* | tar x
 set -u
 limit=$1
@@ -12,7 +13,7 @@ export PYTHONPATH="$WORK/site" PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore OMP_NUM_
 export TORCHINDUCTOR_CACHE_DIR="$WORK/inductor"
 gpus=$(nvidia-smi -L | wc -l)
 for ((i = 0; i < ${WARM:-0}; i++)); do
-    LOCAL_RANK=$i timeout 150 python3 -m portrait_studio.pocket.train --work "$WORK/warm$i" warm >"$WORK/warm$i.txt" 2>&1 &
+    LOCAL_RANK=$i timeout 260 python3 -m portrait_studio.pocket.train --work "$WORK/warm$i" warm >"$WORK/warm$i.txt" 2>&1 &
 done
 timeout "$limit" python3 -m torch.distributed.run --standalone --nproc-per-node "$gpus" \
     -m portrait_studio.pocket.train --work "$WORK/work" --out "$WORK/out" "$@" 2>&1 | tee "$WORK/out/log.txt" | tail -150

@@ -131,6 +131,9 @@ class Run:
 
     def steps(self, save_every: float = 90.0) -> Iterator[int]:
         """Yield step numbers until the time is up; the caller sets gradients, `update` uses them."""
+        for p, state in self.optimiser.state.items():  # fused AdamW wants moments laid out as the weights are by now
+            for key in ("exp_avg", "exp_avg_sq"):
+                state[key] = torch.empty_like(p).copy_(state[key])
         begin, before, saved = time.monotonic(), self.trained, time.monotonic()
         while True:
             # The schedule must be the same on all ranks, or their weights would part: the clock is rank 0's.
