@@ -1,6 +1,6 @@
 """How many photos a second are read, searched and cropped, against the plain way with OpenCV alone.
 
-    python benchmarks/face_crop.py [--photos 60] [--side 1024] [--threads 2]
+    python benchmarks/face_crop.py [--photos 60] [--side 1024] [--threads 2] [--out FILE]
 
 Both read the same JPEG files of one side length, find the face and give a 512 px crop of 2.2 face sides as float32.
 The plain way is what the OpenCV tutorial does: cv2.imread, FaceDetectorYN at the photo's own size, cv2.warpAffine.
@@ -9,7 +9,6 @@ The two take turns, photo by photo, so that another load on the machine falls on
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import cv2
 import numpy as np
 import skimage.data
 import torch
+from machine import facts, keep, parser
 from PIL import Image
 
 from portrait_studio.portrait import crops, faces, photos, weights
@@ -67,11 +67,12 @@ def plain(detector: cv2.FaceDetectorYN, path: Path) -> torch.Tensor:
 
 def main() -> None:
     """Print the rates and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=int, default=60)
-    parser.add_argument("--side", type=int, default=1024)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
+    about = facts()
+    given = parser(__doc__)
+    given.add_argument("--photos", type=int, default=60)
+    given.add_argument("--side", type=int, default=1024)
+    given.add_argument("--threads", type=int, default=2)
+    options = given.parse_args()
     cv2.setNumThreads(options.threads)
     torch.set_num_threads(options.threads)
     model = np.frombuffer(weights.read("face_detection"), np.uint8)
@@ -96,6 +97,9 @@ def main() -> None:
         print(f"{name:>6}: {1000 / each:6.1f} photos/s  ({each:.1f} ms each, {work:.1f} ms of processor time)")
     wall, work = spent["plain"] / spent["ours"], worked["plain"] / worked["ours"]
     print(f" ratio: {wall:.2f} times as fast as the plain way ({work:.2f} by processor time)")
+    rates = {f"{name}_photos_per_second": round(options.photos / seconds, 1) for name, seconds in spent.items()}
+    sizes = {"photos": options.photos, "side": options.side, "threads": options.threads, "opencv": cv2.__version__}
+    keep(options.out, sizes | rates | {"ratio": round(wall, 2), "machine": about})
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """How long a 300-node UI graph takes to read, convert and check, as multiples of what json.loads takes for its file.
 
-Run: python benchmarks/graph_convert.py [nodes]
+Run: python benchmarks/graph_convert.py [--nodes 300] [--out FILE]
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+
+from machine import facts, keep, parser
 
 from portrait_studio.runner.graph import check, parse, prune, to_api
 
@@ -51,8 +52,12 @@ def clock(work: Callable[[], object], rounds: int = 15) -> float:
     return median(times)
 
 
-def main(nodes: int) -> None:
+def main() -> None:
     """Print the table."""
+    given = parser(__doc__)
+    given.add_argument("--nodes", type=int, default=300)
+    options = given.parse_args()
+    nodes, about = options.nodes, facts()
     info = json.loads(DATA.read_text("utf-8"))["object_info"]
     text = json.dumps(draw(nodes, info))
     graph = parse(text)
@@ -68,7 +73,17 @@ def main(nodes: int) -> None:
     print(f"{nodes} nodes, {len(graph.root.links)} links, {len(text) / 1024:.0f} KiB of JSON, median of 15")
     for name, milliseconds in steps.items():
         print(f"{name:>22}  {milliseconds:7.2f} ms  {milliseconds / loads:6.1f} x json.loads")
+    keep(
+        options.out,
+        {
+            "nodes": nodes,
+            "kib": round(len(text) / 1024),
+            "ms": {name: round(milliseconds, 2) for name, milliseconds in steps.items()},
+            "times_json_loads": {name: round(milliseconds / loads, 1) for name, milliseconds in steps.items()},
+            "machine": about,
+        },
+    )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300)
+    main()

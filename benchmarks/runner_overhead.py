@@ -9,12 +9,9 @@ no websocket, no events, no checks, no record. Prints the ratio and the megabyte
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import itertools
 import json
-import os
-import platform
 import sys
 import tempfile
 import time
@@ -24,6 +21,7 @@ from statistics import median
 from urllib.parse import quote, urlsplit
 
 import psutil
+from machine import facts, keep, parser
 
 from portrait_studio.runner import Client, Job, run, start
 from portrait_studio.runner.prompt import prepare
@@ -83,6 +81,7 @@ def megabytes() -> float:
 
 def measure(url: str, jobs: int, many: int, folder: Path) -> dict:
     """Measure on the host at `url`: `jobs` pairs for time, `many` more jobs for memory."""
+    about_machine = facts()
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname, address.port)
     (folder / "bare").mkdir()
@@ -122,19 +121,17 @@ def measure(url: str, jobs: int, many: int, folder: Path) -> dict:
         "memory_mb": {f"after_{jobs}": round(after_first, 1), f"after_{many}": round(after_many, 1)},
         "memory_growth_mb": round(after_many - after_first, 1),
         "host": {"comfyui": info.version, "device": info.device},
-        "machine": {"cores": os.cpu_count(), "arch": platform.machine(), "load": round(os.getloadavg()[0], 1)},
-        "python": platform.python_version(),
+        "machine": about_machine,
     }
 
 
 def main() -> None:
     """Start a host unless one is given, measure, print, and save."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = parser(__doc__)
     options.add_argument("--host", help="a ComfyUI that runs already")
     options.add_argument("--comfyui", type=Path, default=ROOT / ".studio" / "ComfyUI", help="the folder of main.py")
     options.add_argument("--jobs", type=int, default=50)
     options.add_argument("--many", type=int, default=500)
-    options.add_argument("--out", type=Path, help="a JSON file for the figures")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if given.host:
@@ -147,9 +144,7 @@ def main() -> None:
     overhead = (found["ratio_of_totals"] - 1) * 100
     print(f"runner / bare over {found['jobs']} jobs: {found['ratio_of_totals']:.3f} ({overhead:+.1f} %; limit +5 %)")
     print(f"memory from job {given.jobs} to job {given.many}: {found['memory_growth_mb']:+.1f} MB (limit 30 MB)")
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    keep(given.out, found)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Tone filter against Pillow's Color3DLUT: 2048 x 2048, one core, the same LUT. Prints the ratio and the difference.
 
-Run: python benchmarks/tone_filter.py
+Run: python benchmarks/tone_filter.py [--out FILE]
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from machine import facts, keep, parser
 from PIL import Image, ImageFilter
 
 from portrait_studio.portrait import tones
@@ -40,6 +41,8 @@ def picture() -> Image.Image:
 
 def main() -> None:
     """Measure and print."""
+    options = parser(__doc__).parse_args()
+    about = facts()
     torch.set_num_threads(1)
     photo = picture()
     image = torch.from_numpy(np.array(photo)).float()[None] / 255
@@ -52,6 +55,18 @@ def main() -> None:
     print(f"  Pillow Color3DLUT (8 bit)   {theirs * 1000:7.1f} ms")
     print(f"  tones.apply (32-bit float)  {ours * 1000:7.1f} ms")
     print(f"  ratio {ours / theirs:.2f} (at most 2), largest difference {difference:.2f}/255 (at most 1)")
+    keep(
+        options.out,
+        {
+            "side": SIDE,
+            "lut_points": len(lut),
+            "pillow_ms": round(theirs * 1000, 1),
+            "ours_ms": round(ours * 1000, 1),
+            "ratio": round(ours / theirs, 2),
+            "largest_difference_of_255": round(float(difference), 2),
+            "machine": about,
+        },
+    )
 
 
 if __name__ == "__main__":

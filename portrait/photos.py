@@ -39,6 +39,8 @@ def read(path: Path) -> np.ndarray:
     Raises PhotoError, naming the file, when it is missing, empty, truncated, not a picture, or larger than MAX_SIDE or
     MAX_PIXELS (looked up in its header, before a pixel is decoded).
     """
+    if path.is_dir():
+        raise PhotoError(f"{path.name} is a folder; name the photos in it.")
     try:
         data = path.read_bytes()
     except OSError as error:

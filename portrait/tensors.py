@@ -9,7 +9,7 @@ import torch
 def to_uint8(image: torch.Tensor) -> np.ndarray:
     """Return one picture `[H, W, C]`, 0..1, as RGB uint8 `[H, W, 3]`; one channel is repeated, alpha left out."""
     image = image[..., :3] if image.shape[-1] >= 3 else image[..., :1].expand(*image.shape[:-1], 3)
-    scaled = image.detach().float().nan_to_num().clamp(0, 1).mul(255).add(0.5)
+    scaled = image.detach().float().nan_to_num().mul_(255).add_(0.5).clamp_(0, 255)
     return np.ascontiguousarray(scaled.to(torch.uint8).cpu().numpy())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import sys
@@ -48,6 +49,9 @@ Settings = Annotated[
 def main() -> None:
     """Run the command line and exit with a code of runner/exit_codes.json."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(exit_code("terminated")))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A pipe of a C locale or of Windows cannot spell every name; an escape is still valid JSON.
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     app(prog_name="portrait-studio")
 
 
@@ -186,12 +190,10 @@ def _reporting(as_json: bool) -> Iterator[None]:
     try:
         yield
     except PortraitError as error:
-        # Graph errors come from the graph package, which knows nothing of exit codes.
-        code = error.exit_code if error.exit_code != 1 else exit_code(source.failure_name(error))
         if as_json:
-            _print_event(events.Failed(error=type(error).__name__, message=str(error), exit_code=code))
+            _print_event(events.Failed(error=type(error).__name__, message=str(error), exit_code=error.exit_code))
         err.print(f"[red]{escape(str(error))}[/]", highlight=False, soft_wrap=True)
-        raise typer.Exit(code) from error
+        raise typer.Exit(error.exit_code) from error
 
 
 if __name__ == "__main__":

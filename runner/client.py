@@ -6,6 +6,7 @@ under way through it at a time.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -29,6 +30,11 @@ from .transport import Address, Answer, Transport
 from .watch import Watch
 
 PACK_NODE = "PortraitFaceCrop"
+# What Python's threading.excepthook writes of the thread that ComfyUI's main.py starts. The host keeps the last 300
+# writes, and a traceback's underlines are a write a sign: of the known death (trap 6) often only the end is left.
+_WORKER_DEATH = re.compile(
+    r"Exception in thread \S+ \(prompt_worker\)|in get_ordered_ancestry_internal\n(?: [^\n]*\n)+KeyError: 'inputs'"
+)
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,14 @@ class Client:
         """Whether the prompt waits, runs or has run; asked in an order in which it cannot slip through."""
         running, pending = self.queue()
         return prompt_id in running or prompt_id in pending or self.history(prompt_id) is not None
+
+    def worker_died(self) -> bool:
+        """Whether the host's log tells that the thread which runs prompts has ended; a host without a log says no."""
+        try:
+            entries = self.transport.get("/internal/logs/raw").json()["entries"]
+            return _WORKER_DEATH.search("".join(str(entry["m"]) for entry in entries)) is not None
+        except (ValueError, KeyError, TypeError):
+            return False
 
     def view(self, filename: str, subfolder: str = "", kind: str = "output") -> Answer:
         """Fetch a file of the host as it is on its disk; the status tells (404: gone, 400: a name it never gives)."""

@@ -22,6 +22,7 @@ class Display:
             TimeElapsedColumn(),
             console=console,
             transient=True,
+            disable=not console.is_terminal,  # else it leaves an empty line in a log
         )
         self.whole = self.progress.add_task("sending", total=None)
         self.step = None

@@ -60,6 +60,8 @@ class Follow:
         self.reads = 0
         self.heard = client.stream.connected
         self.probed = False
+        self.ahead: list[str] | None = None
+        self.look_at_worker = 0.0
 
     def wait(self) -> Outcome:
         """Return how the prompt ended; see `Client.follow` for what is raised."""
@@ -132,6 +134,7 @@ class Follow:
         """Find the job in the queue, and judge whether it lives."""
         watch, client = self.watch, self.client
         running, pending = queue
+        self._look_at_worker(running, now)
         if watch.prompt_id in pending:
             self.missing = None
             watch.sign = now
@@ -152,6 +155,19 @@ class Follow:
                 "from the queue or the host was restarted; run it again",
                 watch.prompt_id,
             )
+
+    def _look_at_worker(self, running: list[str], now: float) -> None:
+        """Give up when the queue stands still and the host's log tells that it will for ever."""
+        watch, client = self.watch, self.client
+        if running != self.ahead or watch.working:
+            self.ahead, self.look_at_worker = running, now + min(5.0, client.start_grace / 4)
+        elif now >= self.look_at_worker:
+            self.look_at_worker = now + 30.0
+            if client.worker_died():
+                raise StalledError(
+                    f"The worker of the host at {client.address.url} is dead, as its log tells, and job "
+                    f"{watch.prompt_id} will never run: restart that ComfyUI and run the job again"
+                )
 
     def _judge(self, now: float) -> None:
         watch, client = self.watch, self.client
@@ -191,7 +207,7 @@ class Follow:
         elif now - self.away > client.patience:
             raise HostError(
                 f"The host at {client.address.url} went away{where} and did not come back in {client.patience:g} s; "
-                f"the job was {watch.prompt_id}"
+                f"start it again and repeat job {watch.prompt_id}"
             ) from error
         self.next_history = self.next_queue = now + 0.5
 

@@ -75,6 +75,8 @@ def save(folder: Path, name: str, data: bytes) -> Path:
 
 def replace(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all, over what was there. Raises OutputError."""
+    if path.is_dir():
+        raise OutputError(f"{path.name!r} is a folder: give the name of a file in --out")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(data)

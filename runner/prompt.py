@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from . import graph as graphs
@@ -16,19 +17,16 @@ def prepare(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> Prompt
 
     Entries that are no nodes (`_meta`, `version` ...) are left out, and so are nodes that nothing asks for: one of them
     without `inputs` kills the host's worker. `object_info` is the host's own. Raises PromptError for a prompt without
-    nodes or outputs, unknown nodes and inputs, values out of range, links to nowhere, circles, and file names that the
+    nodes or outputs, unknown nodes and inputs, values out of range, links to nowhere, cycles, and file names that the
     host would not give back.
     """
     nodes = nodes_of(prompt)
     kept = graphs.prune(nodes, object_info)
     refuse(graphs.check_prompt(kept or nodes, object_info))
-    _refuse_circles(kept)
+    if words := graphs.prompt_cycle(kept):
+        raise PromptError(f"The graph cannot run: {words}")
     for node, body in kept.items():
-        prefix = body["inputs"].get("filename_prefix")
-        if isinstance(prefix, str) and ".." in prefix:
-            raise PromptError(
-                f"{name_of(node, body)} saves as {prefix!r}, and the host hands out no file with '..' in its name"
-            )
+        _refuse_prefix(name_of(node, body), body["inputs"].get("filename_prefix"))
     return kept
 
 
@@ -66,19 +64,15 @@ def name_of(node: str, body: Mapping[str, Any]) -> str:
     return f"{(body.get('_meta') or {}).get('title') or body['class_type']} (node {node})"
 
 
-def _refuse_circles(nodes: Prompt) -> None:
-    """Raise PromptError for a circle; the host refuses one without a word of detail."""
-    waits = {
-        node: {str(value[0]) for value in body["inputs"].values() if graphs.is_link(value)}
-        for node, body in nodes.items()
-    }
-    while ready := {node for node, sources in waits.items() if not sources}:
-        waits = {node: sources - ready for node, sources in waits.items() if node not in ready}
-    if waits:
-        node = next(iter(waits))
-        path: list[str] = []
-        while node not in path:
-            path.append(node)
-            node = next(source for source in waits[node] if source in waits)
-        names = [name_of(step, nodes[step]) for step in [*path[path.index(node) :], node]]
-        raise PromptError(f"The graph is a circle: {' <- '.join(names)}; cut one of these links")
+def _refuse_prefix(name: str, prefix: Any) -> None:
+    """Raise PromptError for a file name that the host refuses only after the work is done, or never hands out."""
+    if not isinstance(prefix, str):
+        return
+    if ".." in prefix:
+        raise PromptError(
+            f"{name} saves as {prefix!r}, and the host hands out no file with '..' in its name: change filename_prefix"
+        )
+    if PurePosixPath(prefix).is_absolute() or PureWindowsPath(prefix).anchor:
+        raise PromptError(
+            f"{name} saves as {prefix!r}, which is outside the host's output folder: change filename_prefix to a name"
+        )

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import graph as graphs
 from .client import Client
-from .errors import PromptError
+from .errors import PhotoError, PromptError
 from .job import UPLOADS, Job
 from .prompt import name_of, nodes_of, prepare, refuse
 from .record import Stage
@@ -35,7 +35,9 @@ def read_api(path: Path) -> ApiGraph | None:
     try:
         data = json.loads(path.read_bytes())
     except OSError as error:
-        raise PromptError(f"The graph {path.name!r} cannot be read: {error.strerror}") from error
+        raise PromptError(
+            f"The graph {path.name!r} cannot be read ({error.strerror}): check its name and place"
+        ) from error
     except (ValueError, RecursionError):
         return None
     if isinstance(data, dict) and isinstance(data.get("prompt"), dict) and "nodes" not in data:
@@ -128,14 +130,25 @@ def job(
 ) -> Job:
     """Build the job that a graph file describes; `photos` uploads its photos once all else is found good.
 
-    Raises PromptError or GraphError before anything is uploaded. With `prompt_id` the job is looked for on the host.
+    Raises PromptError, GraphError, or PhotoError when the graph wants photos and is given none, before anything is
+    uploaded. With `prompt_id` the job is looked for on the host.
     """
     api = read_api(path)
     build = _api_builder(api, settings, client) if api else _ui_builder(graphs.read(path), settings, client)
     made = build([f"{UPLOADS}/photo.png"] if photos else ())
     if photos:
         made = build(photos())
+    _refuse_no_photos(made.prompt)
     return replace(made, prompt_id=prompt_id, find=True) if prompt_id else made
+
+
+def _refuse_no_photos(prompt: Mapping[str, Any]) -> None:
+    """Raise PhotoError for a node that would load photos and names none."""
+    for node, body in prompt.items():
+        named = "".join(str(body["inputs"].get(key) or "") for key in ("folder", "files"))
+        if body["class_type"] == "PortraitLoadPhotos" and not named.strip():
+            name = name_of(node, body)
+            raise PhotoError(f"{name} has no photos: give --photo FILE, or name a folder under the host's input/")
 
 
 def to_api(client: Client, path: Path) -> dict[str, Any]:
@@ -179,11 +192,6 @@ def parameter_rows(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def failure_name(error: Exception) -> str:
-    """Return the name of the exit code (runner/exit_codes.json) of an error that carries none itself."""
-    return "graph" if isinstance(error, graphs.GraphError) else "failed"
-
-
 def _api_builder(graph: ApiGraph, settings: Mapping[str, str], client: Client) -> Callable[[Sequence[str]], Job]:
     return lambda photos: api_job(graph, settings, photos, client.object_info())
 
@@ -202,13 +210,13 @@ def check(client: Client, path: Path, settings: Mapping[str, str]) -> list[graph
 
 def _models(client: Client, graph: graphs.UIGraph) -> dict[str, list[str]]:
     """Return what the host has in the folders that the graph's required models belong to."""
-    required = graph.studio.get("requires", {}).get("models", ())
+    required = graphs.declared(graph).get("requires", {}).get("models", ())
     return {folder: client.models(folder) for folder in sorted({str(model["folder"]) for model in required})}
 
 
 def _ui_builder(graph: graphs.UIGraph, settings: Mapping[str, str], client: Client) -> Callable[[Sequence[str]], Job]:
     known = graphs.parameters(graph)
-    studio = graph.studio
+    studio = graphs.declared(graph)
     name = str(studio.get("name") or Path(graph.source).stem)
     values = {key: one.default for key, one in known.items() if one.default is not None}
     values |= {key: known[key].accept(value) for key, value in settings.items() if key in known}

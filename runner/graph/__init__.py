@@ -1,7 +1,7 @@
 """Graphs without a browser: read, convert, parametrise and check them before anything is queued."""
 
 from .checking import Finding, check, check_prompt
-from .conversion import is_link, prune, to_api
+from .conversion import is_link, prompt_cycle, prune, to_api
 from .document import GraphError, UIGraph, is_api, parse, read
 from .parameters import Parameter, Stage, apply, declared, parameters, photo_input, stages
 
@@ -20,6 +20,7 @@ __all__ = [
     "parameters",
     "parse",
     "photo_input",
+    "prompt_cycle",
     "prune",
     "read",
     "stages",

@@ -247,7 +247,8 @@ class _Checker:
             )
             yield Finding(WARNING if apart else ERROR, "file_missing", message, key, name)
         elif isinstance(value, str) and value.lower().endswith(_MODEL_ENDINGS):
-            message = f"{name!r} of {self.name(key)} is {value!r}, which the host does not have"
+            message = f"{name!r} of {self.name(key)} is {value!r}, which the host does not have: "
+            message += "put it into the host's models or choose another"
             yield Finding(ERROR, "model_missing", f"{message}{nearest(value, map(str, choices))}.", key, name)
         else:
             message = f"{name!r} of {self.name(key)} has no choice {value!r}{nearest(str(value), map(str, choices))}."

@@ -11,7 +11,8 @@ from typing import Any
 from . import values
 from .canvas import Canvas, LiveNode, LiveWidget
 from .classes import UNDEFINED, NodeClasses, canvas_inputs, frontend
-from .document import BYPASS, INPUT_NODE, NEVER, UIGraph, cycle_words
+from .cycles import cycle_words, find_cycle
+from .document import BYPASS, INPUT_NODE, NEVER, UIGraph
 
 
 @dataclass(slots=True)
@@ -78,6 +79,18 @@ def is_link(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[1], int)
 
 
+def prompt_cycle(prompt: Mapping[str, Any]) -> str:
+    """Return what to say of a cycle in an API prompt, each node by its title or class; empty when there is none."""
+    needs = {
+        key: [str(value[0]) for value in (node.get("inputs") or {}).values() if is_link(value)]
+        for key, node in prompt.items()
+    }
+    return cycle_words(
+        f"node {key} ({(prompt[key].get('_meta') or {}).get('title') or prompt[key]['class_type']})"
+        for key in find_cycle(needs)
+    )
+
+
 class Conversion:
     """A loaded graph on its way to a prompt; with `keep_foreign`, nodes that cannot be sent are kept to be checked."""
 
@@ -106,7 +119,8 @@ class Conversion:
             gone = [name for name, value in node["inputs"].items() if is_link(value) and value[0] not in output]
             for name in gone:
                 del node["inputs"][name]
-        self._refuse_cycles(output)
+        if words := prompt_cycle(output):
+            raise self.canvas.fail(words)
         # A browser lists the keys of an object that look like integers first, in rising order.
         whole = sorted((key for key in output if key.isdecimal() and str(int(key)) == key), key=int)
         return {key: output[key] for key in [*whole, *(key for key in output if key not in set(whole))]}
@@ -141,23 +155,6 @@ class Conversion:
         if unknown:
             listed = ", ".join(f"{kind} (node {', '.join(ids)})" for kind, ids in unknown.items())
             raise self.canvas.fail(f"this host has no node class {listed}; install the packs they come from")
-
-    def _refuse_cycles(self, output: Mapping[str, Any]) -> None:
-        needs = {key: {value[0] for value in node["inputs"].values() if is_link(value)} for key, node in output.items()}
-        ready = [key for key, origins in needs.items() if not origins]
-        after: dict[str, list[str]] = {}
-        for key, origins in needs.items():
-            for origin in origins:
-                after.setdefault(origin, []).append(key)
-        while ready:
-            done = ready.pop()
-            del needs[done]
-            for key in after.get(done, ()):
-                needs[key].discard(done)
-                if not needs[key]:
-                    ready.append(key)
-        if needs:
-            raise self.canvas.fail(cycle_words(needs))
 
     def _node(self, step: Step) -> dict[str, Any]:
         live = step.live

@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 
 from ...portrait.errors import PortraitError
 from ..errors import exit_code
+from .cycles import cycle_words, find_cycle
 
 VERSIONS = (0.4, 1)
 INPUT_NODE = "-10"
@@ -98,13 +99,6 @@ class UIGraph:
     data: dict[str, Any]
     root: Level
     subgraphs: dict[str, Level]
-
-    @property
-    def studio(self) -> dict[str, Any]:
-        """What the graph says of itself in `extra.portrait_studio`, or an empty mapping."""
-        extra = self.data.get("extra")
-        studio = extra.get("portrait_studio") if isinstance(extra, dict) else None
-        return studio if isinstance(studio, dict) else {}
 
     def levels(self) -> Iterator[Level]:
         """Yield the root and every subgraph definition."""
@@ -371,32 +365,14 @@ class _Parser:
 
     def refuse_cycles(self, level: Level, subgraphs: Mapping[str, Level]) -> None:
         """Refuse a cycle of plain nodes; one through a subgraph need not be one and is looked for after expansion."""
-        waiting = {node.id: 0 for node in level.nodes.values() if node.type not in subgraphs}
-        after: dict[str, list[str]] = {}
-        for node in level.nodes.values():
-            for slot in node.inputs:
-                if slot.link is None or node.id not in waiting:
-                    continue
-                origin = level.links[slot.link].origin
-                if origin in waiting:
-                    waiting[node.id] += 1
-                    after.setdefault(origin, []).append(node.id)
-        ready = [node for node, count in waiting.items() if not count]
-        while ready:
-            done = ready.pop()
-            del waiting[done]
-            for node in after.get(done, ()):
-                waiting[node] -= 1
-                if not waiting[node]:
-                    ready.append(node)
-        if waiting:
-            raise self.fail(cycle_words(waiting))
-
-
-def cycle_words(nodes: Mapping[str, Any]) -> str:
-    """Return what to say of nodes that are on, or behind, a cycle."""
-    listed = ", ".join(list(nodes)[:8]) + (", ..." if len(nodes) > 8 else "")
-    return f"nodes {listed} feed each other in a cycle, so none of them can run"
+        plain = {node.id: node for node in level.nodes.values() if node.type not in subgraphs}
+        needs = {
+            node.id: [level.links[slot.link].origin for slot in node.inputs if slot.link is not None]
+            for node in plain.values()
+        }
+        cycle = find_cycle({node: [origin for origin in needs[node] if origin in plain] for node in plain})
+        if words := cycle_words(level.describe(plain[node]) for node in cycle):
+            raise self.fail(words)
 
 
 def _is_id(value: Any) -> TypeGuard[int]:

@@ -43,7 +43,7 @@ class Parameter:
             return ", ".join(map(str, self.choices))
         if self.min is None and self.max is None:
             return ""
-        return f"{'' if self.min is None else f'{self.min:g}'}..{'' if self.max is None else f'{self.max:g}'}"
+        return f"{_bound(self.min)}..{_bound(self.max)}"
 
     def accept(self, value: Any) -> Any:
         """Return `value` in the parameter's type; text, as from a command line, is read.
@@ -59,9 +59,9 @@ class Parameter:
             wanted = {"INT": "a whole number", "FLOAT": "a number", "BOOLEAN": "true or false", "STRING": "text"}
             raise GraphError(f"Parameter {self.name!r} takes {wanted[self.type]}, not {value!r}.") from None
         if self.min is not None and accepted < self.min:
-            raise GraphError(f"Parameter {self.name!r} is {accepted}, below its least value {self.min:g}.")
+            raise GraphError(f"Parameter {self.name!r} is {accepted}, below its least value {_bound(self.min)}.")
         if self.max is not None and accepted > self.max:
-            raise GraphError(f"Parameter {self.name!r} is {accepted}, above its greatest value {self.max:g}.")
+            raise GraphError(f"Parameter {self.name!r} is {accepted}, above its greatest value {_bound(self.max)}.")
         return accepted
 
     def _choice(self, value: Any) -> Any:
@@ -221,6 +221,13 @@ def _mentioned(studio: Mapping[str, Any]) -> list[str]:
         nodes.append(studio["photos"]["node"])
     nodes += [model["node"] for model in studio.get("requires", {}).get("models", ()) if "node" in model]
     return [str(node) for node in nodes]
+
+
+def _bound(value: float | None) -> str:
+    """Return a bound as people write it: a whole number in full, no digits for none."""
+    if value is None:
+        return ""
+    return str(int(value)) if float(value).is_integer() else f"{value:g}"
 
 
 def _integer(value: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import socket
 import threading
@@ -35,6 +36,18 @@ def relay(host):
 def fresh():
     """Make a prompt that no test has run before: a plain picture, saved after `seconds` in `steps` steps."""
     return make_prompt
+
+
+@pytest.fixture
+def graph(tmp_path, fresh):
+    """Write a prompt to a file and return its path."""
+
+    def write(prompt: dict | str | None = None, name: str = "초상 graph.json") -> str:
+        path = tmp_path / name
+        path.write_text(prompt if isinstance(prompt, str) else json.dumps(prompt or fresh()), "utf-8")
+        return str(path)
+
+    return write
 
 
 def make_prompt(prefix: str = "runner", seconds: float = 0.0, steps: int = 5) -> dict:

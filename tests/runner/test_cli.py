@@ -13,32 +13,16 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from portrait_studio.runner.cli import app
 from portrait_studio.runner.client import Client
 from portrait_studio.runner.errors import EXIT_CODES
 from portrait_studio.runner.events import Event
 
+from .command import invoke, one_sentence
+
 pytestmark = pytest.mark.host
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def graph(tmp_path, fresh):
-    """Write a prompt to a file and return its path."""
-
-    def write(prompt: dict | str | None = None, name: str = "초상 graph.json") -> str:
-        path = tmp_path / name
-        path.write_text(prompt if isinstance(prompt, str) else json.dumps(prompt or fresh()), "utf-8")
-        return str(path)
-
-    return write
-
-
-def invoke(*arguments: str):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def start(*arguments: str) -> subprocess.Popen:
@@ -101,10 +85,6 @@ def test_a_photo_goes_into_the_graph(graph, fresh, host, tmp_path):
     with Image.open(image) as opened:
         assert opened.size == (40, 30)
     assert "photo" not in Path(f"{image}.json").read_text("utf-8")
-
-
-def one_sentence(text: str) -> bool:
-    return bool(text.strip()) and "Traceback" not in text and len(text.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(

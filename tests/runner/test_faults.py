@@ -66,12 +66,22 @@ def test_a_host_that_dies_in_mid_job_and_one_whose_worker_dies(start_host, fresh
                 wedge = fresh() | {"lonely": {"class_type": "EmptyImage"}}
                 post(f"{second.url}/prompt", {"prompt": wedge, "prompt_id": "wedge", "client_id": guest.client_id})
                 time.sleep(0.5)
-                with Client(second.url, start_grace=1.5) as watcher:
+                with Client(second.url, start_grace=8.0) as watcher:
                     assert watcher.queue() == (["wedge"], [])
+                    # The host's log tells, to the job itself and to one that waits behind it.
+                    behind = watcher.submit(fresh())
+                    for dead in ("wedge", behind):
+                        watcher.submit(wedge, dead, find=True)
+                        with pytest.raises(StalledError, match=rf"worker .* is dead, as its log tells, and job {dead}"):
+                            watcher.follow(dead, timeout=30)
+                with Client(second.url, start_grace=1.5) as watcher:
+                    # A host that shows no log: its silence tells.
+                    watcher.worker_died = lambda: False
                     watcher.submit(wedge, "wedge", find=True)
                     with pytest.raises(StalledError, match=r"worker .* is dead: it took job wedge"):
                         watcher.follow("wedge", timeout=30)
                     # Behind it a job waits for ever: its own time limit ends that.
+                    watcher.cancel(behind)
                     waiting = watcher.submit(fresh())
                     with pytest.raises(JobTimeoutError, match=r"still waiting after 1 s; it was cancelled"):
                         watcher.follow(waiting, timeout=1.0)

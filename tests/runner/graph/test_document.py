@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,8 @@ def test_a_cycle_is_refused_with_its_nodes():
     link = next(link for link in graph["links"] if link[3] == 2)
     link[1] = 3
     graph["nodes"][1]["inputs"][0]["link"] = link[0]
-    assert "nodes 2, 3" in refusal(graph) and "cycle" in refusal(graph)
+    path = re.search(r"the links (.*) make a cycle", refusal(graph)).group(1)
+    assert re.findall(r"node (\d+)", path) in (["2", "3", "2"], ["3", "2", "3"])
 
 
 def test_an_input_whose_link_is_gone_is_refused_by_node_and_name():
