@@ -1,13 +1,17 @@
-"""`python -m portrait_studio.pocket assemble --models DIR`: the pocket models as ordinary ComfyUI files."""
+"""`python -m portrait_studio.pocket assemble --models DIR` makes ordinary ComfyUI files; `report` measures them."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 from ..portrait.errors import PortraitError
 from .assemble import PINS, WEIGHTS, assemble
+
+COMFYUI = Path(__file__).parents[1] / ".studio" / "ComfyUI"
+OUT = Path(__file__).parents[1] / ".studio" / "pocket-report"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,14 +21,34 @@ def main(arguments: list[str] | None = None) -> int:
     make = commands.add_parser("assemble", help="write the checkpoint, the ControlNets and the upscaler")
     make.add_argument("--models", type=Path, required=True, metavar="DIR", help="ComfyUI's models folder")
     make.add_argument("--weights", type=Path, metavar="DIR", help="the shards, if not the ones shipped here")
+    tell = commands.add_parser("report", help="measure the assembled models through a real ComfyUI on the CPU")
+    tell.add_argument("--comfyui", type=Path, default=COMFYUI, metavar="DIR", help="ComfyUI with the models in it")
+    tell.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="pictures, sheets and report.json")
+    tell.add_argument("--count", type=int, default=64, help="pictures a measurement")
     options = parser.parse_args(arguments)
     try:
+        if options.command == "report":
+            return _report(options)
         weights = options.weights or (WEIGHTS if (WEIGHTS / PINS).exists() else None)
         for path in assemble(options.models, weights):
             print(path)
     except PortraitError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from ..runner.host import start
+    from .quality import Report
+
+    with (
+        tempfile.TemporaryDirectory() as work,
+        start(options.comfyui.resolve(), Path(sys.executable), Path(work), arguments=["--cpu"]) as host,
+    ):
+        report = Report(host.url, host.input, options.comfyui / "models", options.out, options.count).measure()
+    for name, row in report["rows"].items():
+        print(f"{'reached ' if row['reached'] else 'not yet '} {name}: {row['value']} (wanted {row['wanted']})")
     return 0
 
 

@@ -11,8 +11,9 @@ import json
 import time
 from pathlib import Path
 
+from ..assemble import WEIGHTS
 from . import export, stages
-from .machine import rank, say, setup, shared
+from .machine import meet, rank, say, setup, shared
 from .neighbours import search
 from .preview import Preview, write
 
@@ -24,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m portrait_studio.pocket.train", description=__doc__)
     parser.add_argument("stages", nargs="+", metavar="STAGE[=SECONDS[/UNTIL]]")
     parser.add_argument("--work", type=Path, required=True, help="states, renders and shards; kept between calls")
-    parser.add_argument("--out", type=Path, help="contact sheets and figures (default: WORK/out)")
+    parser.add_argument("--out", type=Path, help="gets what is worth keeping after every stage")
     parser.add_argument("--tokenizer", type=Path, default=COMFYUI / "comfy" / "sd1_tokenizer")
     parser.add_argument("--seed", type=int, default=1000, help="first seed of the rendered people")
     parser.add_argument("--people", type=int, default=25000, help="renders at 256 px a GPU")
@@ -40,22 +41,25 @@ def main() -> None:
     options = parser.parse_args()
     device = setup()
     options.work.mkdir(parents=True, exist_ok=True)
-    out = options.out or options.work / "out"
-    out.mkdir(parents=True, exist_ok=True)
+    sheets = options.work / "sheets"
+    sheets.mkdir(exist_ok=True)
     settings = stages.Settings(
         options.work, device, options.batch, options.control_batch, options.tokenizer, not options.no_compile
     )
-    figures = out / "figures.json"
+    figures = sheets / "figures.json"
     results = json.loads(figures.read_text("utf-8")) if figures.exists() else {}
     for word in options.stages:
         name, _, text = word.partition("=")
         whole, _, part = text.partition("/")
         seconds, begin = float(whole or 60), time.monotonic()
-        result = _stage(name, seconds, float(part or seconds), settings, options, out) or {}
+        result = _stage(name, seconds, float(part or seconds), settings, options, sheets) or {}
         results[name] = result | {"wall": round(time.monotonic() - begin, 1)}
         say(name, "took", results[name]["wall"], "s")
         if rank() == 0:
             figures.write_text(json.dumps(results, indent=1), "utf-8")
+            if options.out:
+                options.out.mkdir(parents=True, exist_ok=True)
+                export.deliver(options.work, sheets, options.out)
 
 
 def _stage(
@@ -66,8 +70,8 @@ def _stage(
             return stages.render(settings, options.people, options.large, options.seed, seconds, options.renderers)
         case "warm":
             return stages.warm(settings, options.vae_batch, options.control_batch)
-        case "vae":
-            return stages.vae(settings, seconds, options.vae_batch)
+        case "vae" | "decoder":
+            return stages.vae(settings, seconds, options.vae_batch, encoder=name == "vae")
         case "latents":
             return stages.latents(settings, options.seed)
         case "unet":
@@ -87,8 +91,10 @@ def _stage(
             preview = Preview(settings.work, settings.tokenizer, settings.device)
             prompts = settings.people("held").captions[:64] if not rank() else []
             return search(people, preview, shared(prompts), seconds, None if rank() else out)
-        case "export":
-            return None if rank() else export.deliver(settings.work, out)
+        case "adopt":
+            if not rank():
+                export.adopt(WEIGHTS, settings.work)
+            return meet()
         case _:
             raise SystemExit(f"there is no stage {name!r}; see --help")
 

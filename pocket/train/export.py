@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
+import tarfile
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from ..assemble import CHECKPOINT, CONTROLNETS, PINS, UPSCALER, complete, files, read_parts
 from ..packing import safetensors_bytes, write_shard
@@ -93,6 +96,16 @@ def scale(work: Path, mean: float, deviation: float) -> None:
     _write(work, "vae-scale", tensors, {})
 
 
+def stored_scale(work: Path) -> tuple[float, float] | None:
+    """Return the mean and deviation of latents that `scale` stored, or None."""
+    path = _folder(work) / "vae-scale-0.safetensors"
+    if not path.exists():
+        return None
+    values = read_parts({path.name: path.read_bytes()})["vae"]
+    folded = float(values["vae_scale"])
+    return -float(values["vae_shift"]) * folded, folded / SD15_FACTOR
+
+
 def upscaler(work: Path, tensors: dict[str, torch.Tensor]) -> None:
     """Store the upscaler."""
     arrays = _arrays(tensors)
@@ -117,10 +130,33 @@ def pin(weights: Path) -> dict[str, dict[str, str]]:
     return pins
 
 
-def deliver(work: Path, out: Path) -> dict[str, float]:
-    """Copy the shards to `out` and return their sizes in bytes."""
-    sizes = {}
-    for path in sorted(_folder(work).glob("*.safetensors")):
-        shutil.copyfile(path, out / path.name)
-        sizes[path.name] = path.stat().st_size
-    return sizes | {"total": sum(sizes.values())}
+def deliver(work: Path, sheets: Path, out: Path) -> None:
+    """Put everything worth keeping into `out`, as a tar file in parts of at most LIMIT bytes; whole after every stage.
+
+    `cat part-* | tar x` gives the shards, the contact sheets and figures.json.
+    """
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for path in sorted([*_folder(work).glob("*.safetensors"), *sheets.iterdir()]):
+            tar.add(path, path.name)
+    data = stream.getvalue()
+    names = []
+    for i, start in enumerate(range(0, len(data), LIMIT)):
+        names.append(f"part-{i}")
+        beside = out / f"new-{i}"
+        beside.write_bytes(data[start : start + LIMIT])
+        beside.replace(out / names[-1])
+    for old in set(out.glob("part-*")) - {out / name for name in names}:
+        old.unlink()
+
+
+def adopt(weights: Path, work: Path) -> None:
+    """Begin from shipped shards: copy them to the work folder, and make states of the VAE and the UNet from them."""
+    for path in weights.glob("*.safetensors"):
+        shutil.copyfile(path, _folder(work) / path.name)
+    for part, tensors in stored(work).items():
+        if part in ("vae", "unet", "upscaler") and not (work / f"{part}.safetensors").exists():
+            named = {name: value for name, value in tensors.items() if value.dim()}
+            both = {f"{kind}.{name}": value for name, value in named.items() for kind in ("weight", "mean")}
+            info = {"run": json.dumps({"step": 0, "trained": 0.0})}
+            save_file({key: value.clone() for key, value in both.items()}, work / f"{part}.safetensors", info)

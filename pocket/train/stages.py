@@ -135,13 +135,20 @@ def warm(settings: Settings, vae_batch: int, control_batch: int) -> None:
 # ---------------------------------------------------------------- VAE
 
 
-def vae(settings: Settings, seconds: float, batch: int) -> dict[str, float]:
-    """Train the autoencoder and return its PSNR on held-out people."""
+def vae(settings: Settings, seconds: float, batch: int, encoder: bool = True) -> dict[str, float]:
+    """Train the autoencoder and return its PSNR on people it has not seen.
+
+    Without `encoder`, the stored decoder alone is trained further, so that what was learnt about latents stays true.
+    """
     people = settings.people("people")
     crops, _ = close_ups(settings.people("large"), seed=rank())
     torch.manual_seed(3)
     network = Vae().to(settings.device)
-    run = Run(network, settings.path("vae.safetensors"), seconds, rate=1.2e-3, decay_from=0.35, weight_decay=0.0)
+    path = settings.path("vae.safetensors" if encoder else "decoder.safetensors")
+    if not encoder:
+        load_mean(network, settings.path("vae.safetensors")).taesd_encoder.requires_grad_(False)
+    rate = 1.2e-3 if encoder else 6e-4
+    run = Run(network, path, seconds, rate=rate, decay_from=0.35, weight_decay=0.0)
     call = _Both(network)
     call = _faster(call, settings)
     before = time.monotonic()
@@ -156,7 +163,8 @@ def vae(settings: Settings, seconds: float, batch: int) -> dict[str, float]:
             y, z = call(x)
         y = y.float()
         edges = sum((a - b).abs().mean() for a, b in zip(_gradients(y), _gradients(x), strict=True))
-        loss = 20 * F.mse_loss(y, x) + F.l1_loss(y, x) + edges + 1e-4 * z.float().square().mean()
+        fit = 20 * F.mse_loss(y, x) + F.l1_loss(y, x) if encoder else 60 * F.mse_loss(y, x)
+        loss = fit + edges + 1e-4 * z.float().square().mean()
         run.update(loss)
         if step % 100 == 0:
             say("vae", step, f"loss {loss.item():.4f}", f"{batch * ranks() * 100 / (time.monotonic() - before):.0f}/s")
@@ -172,7 +180,7 @@ def vae(settings: Settings, seconds: float, batch: int) -> dict[str, float]:
                 for x in map(_pictures, held.split(64))
             ]
         result["psnr"] = torch.cat(psnr).mean().item()
-        export.vae(settings.work, run.averaged())
+        export.vae(settings.work, {name: value.cpu() for name, value in network.state_dict().items()})
     say("vae", result)
     meet()
     return result
@@ -208,7 +216,8 @@ def latents(settings: Settings, seed: int) -> None:
     network = load_mean(Vae(), settings.path("vae.safetensors")).to(settings.device).eval()
     codes = torch.cat([_encoded(network, images, settings) for images, _ in views])
     say("encoded", len(codes), f"{time.monotonic() - begin:.0f} s")
-    scale = torch.stack([codes.mean(), codes.std()])
+    before = export.stored_scale(settings.work)
+    scale = torch.stack([codes.mean(), codes.std()]) if before is None else torch.tensor(before, device=codes.device)
     if ranks() > 1:
         torch.distributed.broadcast(scale, 0)
     tokenizer, rng = Tokenizer(settings.tokenizer), np.random.default_rng(seed + rank())
