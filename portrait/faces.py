@@ -32,6 +32,9 @@ REFINE_SIDE = 288
 REFINE_LOOKS = 3
 LEVEL = 6.0
 NMS_THRESHOLD = 0.3  # OpenCV's own default for FaceDetectorYN
+# On 32 px, one step of YuNet's widest stride, OpenCV 4.14 answers with what was in memory before: faces of score 1 in
+# plain grey, others each time. From 64 px on equal pictures have equal answers.
+LEAST_SEEN = 64
 SMALLEST_SIDE = 24  # a picture narrower than this holds no face that YuNet can see, and its strides need some pixels
 
 _local = threading.local()
@@ -155,12 +158,13 @@ def _detect_at(image: np.ndarray, longest: int, min_score: float) -> list[Face]:
     cv2 = opencv()
     height, width = image.shape[:2]
     scale = longest / max(height, width)
-    # YuNet's strides end at 32 px; a thinner picture is filled up with its own border, which moves no coordinate.
+    # A thinner picture is filled up with its own border, which moves no coordinate.
     wide, high = max(1, round(width * scale)), max(1, round(height * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     seen = image if (wide, high) == (width, height) else cv2.resize(image, (wide, high), interpolation=how)
-    if min(wide, high) < 32:
-        seen = cv2.copyMakeBorder(seen, 0, max(0, 32 - high), 0, max(0, 32 - wide), cv2.BORDER_REPLICATE)
+    if min(wide, high) < LEAST_SEEN:
+        below, beside = max(0, LEAST_SEEN - high), max(0, LEAST_SEEN - wide)
+        seen = cv2.copyMakeBorder(seen, 0, below, 0, beside, cv2.BORDER_REPLICATE)
     seen = cv2.cvtColor(seen, cv2.COLOR_RGB2BGR)
     rows = _detector(seen.shape[1], seen.shape[0], min_score).detect(seen)[1]
     if rows is None:

@@ -62,8 +62,7 @@ class SFace:
         if network is None:
             model = np.frombuffer(weights.read("face_recognition"), np.uint8)
             network = _local.sface = cv2.FaceRecognizerSF.create("onnx", model, np.zeros(0, np.uint8))
-        # feature() answers with its own buffer, which the next call overwrites.
-        return network.feature(cv2.cvtColor(aligned, cv2.COLOR_RGB2BGR)).ravel().copy()
+        return network.feature(cv2.cvtColor(aligned, cv2.COLOR_RGB2BGR)).ravel()
 
 
 class InsightFace:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 
@@ -62,9 +63,23 @@ def test_nobody_is_an_empty_list():
     assert faces.detect(np.zeros((600, 800, 3), np.uint8)) == []
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 3), (23, 600), (24, 3000), (31, 31)])
-def test_pictures_too_thin_for_the_detector_hold_no_face(shape):
-    assert faces.detect(np.full((*shape, 3), 128, np.uint8)) == []
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (1, 5000), (5000, 3), (23, 600), (24, 3000), (31, 31), (32, 3000), (40, 2000), (2000, 40)]
+)
+def test_strips_hold_no_face_whatever_was_looked_at_before(shape):
+    """OpenCV's network reads memory of earlier pictures when it is given less than 64 px."""
+    noise = np.random.default_rng(0)
+    for _ in range(8):
+        faces.detect(noise.integers(0, 255, (300, 320, 3), dtype=np.uint8))
+        assert faces.detect(np.full((*shape, 3), 128, np.uint8)) == []
+
+
+def test_a_face_larger_than_the_picture_is_found_at_a_smaller_size():
+    (face,) = faces.detect(astronaut())
+    left, top = (round(middle - 0.65 * face.side / 2) for middle in face.centre)
+    side = round(0.65 * face.side)
+    part = np.ascontiguousarray(astronaut()[top : top + side, left : left + side])
+    assert len(faces.detect(cv2.resize(part, (1400, 1400), interpolation=cv2.INTER_CUBIC))) == 1
 
 
 @pytest.mark.parametrize(
@@ -153,8 +168,9 @@ def test_missing_opencv_says_how_to_get_it(monkeypatch):
         faces.detect(astronaut())
 
 
-def test_opencv_five_is_refused_since_sface_crashes_on_it(monkeypatch):
-    monkeypatch.setattr(opencv(), "__version__", "5.0.0")
+@pytest.mark.parametrize("version", ["5.0.0", "4.10.0", "4.9.0", "3.4.18"])
+def test_an_opencv_that_cannot_run_sface_is_refused(monkeypatch, version):
+    monkeypatch.setattr(opencv(), "__version__", version)
     with pytest.raises(OpenCVError, match="below 5"):
         faces.detect(astronaut())
 
