@@ -288,3 +288,10 @@ def test_any_face_anywhere_is_cut_and_pasted_within_the_picture(x, y, width, hei
         assert bool(torch.isfinite(values).all())
         assert float(values.min()) >= 0.0
         assert float(values.max()) <= 1.0
+
+
+def test_a_face_of_a_pixel_still_gives_a_crop_of_some_pixels():
+    for level in (False, True):
+        plan = crops.plan([[face_at(20, 20, 1, 1)]], 40, 40, 1.5, level=level)
+        assert plan.regions[0].side == 8
+        assert crops.cut(image(np.full((40, 40, 3), 90, np.uint8)), plan, 16).shape == (1, 16, 16, 3)
