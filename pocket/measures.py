@@ -45,9 +45,9 @@ def gradient_energy(picture: np.ndarray, face: Face) -> float:
 def regions(picture: np.ndarray, face: Face) -> dict[str, np.ndarray]:
     """Return the median colour (CIELAB) of hair, garment and background as a face says where they must be.
 
-    Hair: a band over the brow, from a quarter of the face's height above its box to its edge. Garment: below the chin by
-    .55 to .95 of the face's height, three quarters of the face's width to either side, whichever is less like skin.
-    Background: the two upper corners. What lies outside the picture is left out.
+    Hair: a band over the brow, up to a quarter of the face's height above its box. Garment: .55 to .95 of the face's
+    height below the chin, a third of its width to either side. Background: the two upper corners. What lies outside the
+    picture is left out.
     """
     lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     height, width = lab.shape[:2]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -42,9 +44,10 @@ def test_no_value_moves_by_more_than_clipping_and_half_a_step_allow(bits, shape)
 def test_every_further_bit_at_least_halves_the_squared_error():
     values = np.random.default_rng(2).standard_normal(64 * 512).astype(np.float32)
     errors = [
-        np.square(dequantise(*quantise(values, bits, 64), values.shape, bits, 64) - values).mean() for bits in range(3, 9)
+        np.square(dequantise(*quantise(values, bits, 64), values.shape, bits, 64) - values).mean()
+        for bits in range(3, 9)
     ]
-    assert all(later < earlier / 2 for earlier, later in zip(errors, errors[1:], strict=False))
+    assert all(later < earlier / 2 for earlier, later in itertools.pairwise(errors))
 
 
 def test_a_group_of_zeros_stays_zero():
