@@ -20,6 +20,7 @@ from skimage.data import astronaut
 from portrait_studio.portrait import tones
 from portrait_studio.portrait.errors import PortraitError
 from portrait_studio.portrait.tones import skin, spaces
+from portrait_studio.portrait.tones.grade import Grade
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -386,3 +387,12 @@ def test_more_saturation_than_fits_keeps_luma():
     graded = tones.Grade(saturation=2.0).apply(strong)
     assert np.allclose(graded @ spaces.LUMA, strong @ spaces.LUMA)
     assert graded.min() >= -1e-9 and graded.max() <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("hue", [0, 40, 120, 220, 300])
+def test_split_toning_colours_greys_and_keeps_their_luma(hue):
+    greys = np.linspace(0.05, 0.9, 18)[:, None].repeat(3, axis=1)
+    grade = Grade(shadow_hue=hue, shadow_amount=0.08, highlight_hue=hue, highlight_amount=0.05)
+    toned = grade.apply(greys)
+    assert np.ptp(toned, axis=-1).max() > 0.02
+    assert np.abs(toned @ spaces.LUMA - greys @ spaces.LUMA).max() < 1e-6
