@@ -25,10 +25,17 @@ def main(arguments: list[str] | None = None) -> int:
     tell.add_argument("--comfyui", type=Path, default=COMFYUI, metavar="DIR", help="ComfyUI with the models in it")
     tell.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="pictures, sheets and report.json")
     tell.add_argument("--count", type=int, default=64, help="pictures a measurement")
+    fix = commands.add_parser("pin", help="write pins.json for new shards, after training")
+    fix.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="the shards")
     options = parser.parse_args(arguments)
     try:
         if options.command == "report":
             return _report(options)
+        if options.command == "pin":
+            from .train.export import pin
+
+            print(f"{len(pin(options.weights)['shards'])} shards pinned")
+            return 0
         weights = options.weights or (WEIGHTS if (WEIGHTS / PINS).exists() else None)
         for path in assemble(options.models, weights):
             print(path)

@@ -77,7 +77,7 @@ def _stage(
         case "unet":
             return stages.unet(settings, seconds, until, options.rate)
         case "openpose" | "tile":
-            return getattr(stages, name)(settings, seconds, options.control_rate)
+            return getattr(stages, name)(settings, seconds, until, options.control_rate)
         case "upscaler":
             return stages.upscaler(settings, seconds, 64)
         case "preview":

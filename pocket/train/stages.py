@@ -382,13 +382,13 @@ class _Controlled(nn.Module):
         return self.unet(x, t, context, self.control(x, t, context, hint))
 
 
-def _control(settings: Settings, name: str, seconds: float, rate: float, draw) -> dict[str, float]:
+def _control(settings: Settings, name: str, seconds: float, until: float, rate: float, draw) -> dict[str, float]:
     base = UNet()
     base.load_state_dict(export.stored(settings.work)["unet"])
     base.requires_grad_(False).to(settings.device)
     path = settings.path(f"{name}.safetensors")
     network = _controlnet(settings, base)
-    run = Run(network, path, seconds, rate=rate, decay_from=0.6, average_over=300)
+    run = Run(network, path, seconds, rate=rate, until=until, average_over=300)
     call = _faster(_Controlled(base, network), settings)
     alpha = ALPHA.to(settings.device)
 
@@ -406,7 +406,7 @@ def _control(settings: Settings, name: str, seconds: float, rate: float, draw) -
     return result
 
 
-def openpose(settings: Settings, seconds: float, rate: float) -> dict[str, float]:
+def openpose(settings: Settings, seconds: float, until: float, rate: float) -> dict[str, float]:
     """Train the OpenPose ControlNet on plain, mirrored and graded views; two thirds of the steps at high noise."""
     pool = _Pool(settings, maps=True)
 
@@ -418,10 +418,10 @@ def openpose(settings: Settings, seconds: float, rate: float) -> dict[str, float
         hint = _pictures(pool.maps[base + (view == 1) * pool.count])
         return pool.latents[index].float(), t, pool.text(index, 0.3), hint
 
-    return _control(settings, "openpose", seconds, rate, draw)
+    return _control(settings, "openpose", seconds, until, rate, draw)
 
 
-def tile(settings: Settings, seconds: float, rate: float) -> dict[str, float]:
+def tile(settings: Settings, seconds: float, until: float, rate: float) -> dict[str, float]:
     """Train the tile ControlNet: the hint is the picture itself, made 1 to 8 times smaller and enlarged again."""
     pool = _Pool(settings, pictures=True)
 
@@ -435,7 +435,7 @@ def tile(settings: Settings, seconds: float, rate: float) -> dict[str, float]:
         hint = F.interpolate(hint, (SIZE, SIZE), mode="bicubic").clamp(0, 1)
         return pool.latents[index].float(), t, pool.text(index, 0.3), hint
 
-    return _control(settings, "tile", seconds, rate, draw)
+    return _control(settings, "tile", seconds, until, rate, draw)
 
 
 # ---------------------------------------------------------------- upscaler
