@@ -189,15 +189,15 @@ def _collect(
         else:
             missing.append(_why_missing(filename, answer.status, reused))
     shown = {node for node, *_ in files(outcome.outputs)}
+    names = {image.node: image.file.name for image in images}
+    stages = record.stage_table(job.stages, outcome.outputs, outcome.seconds, names)
     return Result(
         prompt_id=job.prompt_id,
         state=outcome.state,
         images=images,
         missing=missing,
-        stages=record.stage_table(
-            job.stages, outcome.outputs, outcome.seconds, {image.node: image.file.name for image in images}
-        ),
-        warnings=[*record.warnings(outcome.outputs), *outcome.notes],
+        stages=stages,
+        warnings=[*record.warnings(outcome.outputs), *record.losses(stages), *outcome.notes],
         seconds=seconds,
         reused=bool(shown) and shown <= outcome.cached,
         outputs=outcome.outputs,

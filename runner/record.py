@@ -5,13 +5,15 @@ A record names no folder, no user and no address; photos appear under the hash t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 SCHEMA = 1
 ENVELOPE = "portrait_studio"  # the key under which the pack's nodes put what they noticed into their UI output
 
+LOSS = 0.1  # cosine; a repeated detection of the same face on a resized picture moves it by a few hundredths
 _MODEL_ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
 
 
@@ -81,6 +83,16 @@ def stage_table(
             )
         )
     return rows
+
+
+def losses(rows: Sequence[StageResult]) -> list[str]:
+    """Return a sentence for every stage after which the person is less like themselves by LOSS or more."""
+    measured = [(row.title, row.likeness) for row in rows if row.likeness is not None]
+    return [
+        f"{title} loses the person: likeness falls from {before:.2f} to {after:.2f}."
+        for (_, before), (title, after) in itertools.pairwise(measured)
+        if before - after >= LOSS
+    ]
 
 
 def models(prompt: Mapping[str, Any]) -> list[dict[str, str]]:

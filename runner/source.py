@@ -251,7 +251,7 @@ def _ui_builder(graph: graphs.UIGraph, settings: Mapping[str, str], client: Clie
 
 
 def _with_photos(prompt: Mapping[str, Any], photos: Sequence[str], place: tuple[str, str] | None) -> dict[str, Any]:
-    """Return the prompt with the photos' names in the input that takes them."""
+    """Return the prompt with the photos' names in the input that takes them, in place of those that the graph names."""
     if not photos:
         return dict(prompt)
     node, key = place or _photo_input(prompt)
@@ -259,5 +259,7 @@ def _with_photos(prompt: Mapping[str, Any], photos: Sequence[str], place: tuple[
         raise PromptError(f"The node that takes the photos (node {node}) is muted, bypassed or unused in this graph")
     if prompt[node]["class_type"] == "LoadImage" and len(photos) > 1:
         raise PromptError(f"{name_of(node, prompt[node])} takes one photo, and {len(photos)} were given")
-    changed = {**prompt[node], "inputs": {**prompt[node].get("inputs", {}), key: "\n".join(photos)}}
-    return {**prompt, node: changed}
+    inputs = {**prompt[node].get("inputs", {}), key: "\n".join(photos)}
+    if prompt[node]["class_type"] == "PortraitLoadPhotos":
+        inputs["folder"] = ""
+    return {**prompt, node: {**prompt[node], "inputs": inputs}}

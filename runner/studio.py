@@ -88,7 +88,9 @@ def demo(
     try:
         with Client(host.url) as client:
             about = client.about()
-            job = source.job(client, graph, {}, lambda: upload_photos(client, photos, listener))
+            # The example people are renders, which are more alike than photographs of people are.
+            settings = {"same_person": "0.67"}
+            job = source.job(client, graph, settings, lambda: upload_photos(client, photos, listener))
             result = run(job, client, fresh, listener=listener, host=about)
         report = _report(job, result, about, fresh, round(time.monotonic() - clock, 1))
         shutil.rmtree(folder, ignore_errors=True)

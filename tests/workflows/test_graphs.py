@@ -85,6 +85,7 @@ def test_the_demo_leaves_a_portrait_every_stage_a_sheet_and_a_whole_report(host,
     # One person, once, at every stage: what the pocket model was trained for.
     assert [stage["faces"] for stage in report["stages"]] == [1] * len(names)
     assert all(stage["likeness"] is not None for stage in report["stages"])
+    assert not [warning for warning in report["warnings"] if "nearly the same" in warning]
     portrait = photos.read(folder / "portrait.png")
     assert len(faces.detect(portrait, min_score=0.8)) == 1
     assert np.std(portrait) > 20
