@@ -107,9 +107,8 @@ def stored_scale(work: Path) -> tuple[float, float] | None:
 
 
 def upscaler(work: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Store the upscaler."""
-    arrays = _arrays(tensors)
-    _write(work, "upscaler", arrays, {name: VAE for name, value in arrays.items() if value.ndim > 1})
+    """Store the upscaler, as it is: it is small, and its layers pass values on exactly."""
+    _write(work, "upscaler", _arrays(tensors), {})
 
 
 def pin(weights: Path) -> dict[str, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -456,11 +457,7 @@ def upscaler(settings: Settings, seconds: float, batch: int) -> dict[str, float]
     inputs = torch.stack([torch.cat(small), torch.cat(coded)])
     torch.manual_seed(2)
     network = Upscaler()
-    for layer in network.body[:-1]:
-        if isinstance(layer, nn.Conv2d):  # torch's own start lets the signal die out within sixteen layers
-            nn.init.kaiming_normal_(layer.weight, a=0.25)
-            nn.init.zeros_(layer.bias)
-    nn.init.normal_(network.body[-1].weight, std=1e-3)
+    begin_bilinear(network)
     run = Run(network.to(settings.device), settings.path("upscaler.safetensors"), seconds, rate=1e-3, decay_from=0.3)
     call, side = _faster(network, settings), 64
 
@@ -484,3 +481,36 @@ def upscaler(settings: Settings, seconds: float, batch: int) -> dict[str, float]
         export.upscaler(settings.work, run.averaged())
     meet()
     return result
+
+
+@torch.no_grad()
+def begin_bilinear(network: Upscaler) -> None:
+    """Set an upscaler's weights to bilinear interpolation, with random features beside it to learn from.
+
+    torch's own start lets the signal die out within sixteen layers. Here 27 features carry the 3 x 3 neighbourhood of
+    every pixel through all layers unchanged, and the last one weighs them; the others start as in He et al. (2015).
+    """
+    first, *middle, last = (layer for layer in network.body if isinstance(layer, nn.Conv2d))
+    carried, scale = 27, network.scale
+    for layer in (first, *middle):
+        nn.init.kaiming_normal_(layer.weight, a=0.25)
+        nn.init.zeros_(layer.bias)
+        layer.weight[:carried] = 0
+    for layer in middle:
+        layer.weight[torch.arange(carried), torch.arange(carried), 1, 1] = 1
+    for channel in range(3):
+        for tap in range(9):
+            first.weight[channel * 9 + tap, channel, tap // 3, tap % 3] = 1
+    for layer in network.body:
+        if isinstance(layer, nn.PReLU):
+            layer.weight[:carried] = 1
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    for y, x in itertools.product(range(scale), repeat=2):
+        down, right = ((i + 0.5) / scale - 0.5 for i in (y, x))
+        vertical, across = ([max(0.0, -d), 1 - abs(d), max(0.0, d)] for d in (down, right))
+        weights = torch.outer(torch.tensor(vertical), torch.tensor(across))
+        weights[1, 1] -= 1  # the network adds to the nearest neighbour
+        for channel in range(3):
+            row = last.weight[channel * scale**2 + y * scale + x]
+            row[channel * 9 : channel * 9 + 9, 1, 1] = weights.flatten()

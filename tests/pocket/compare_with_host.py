@@ -27,7 +27,7 @@ from portrait_studio.pocket.train.text import TextCodes, Tokenizer  # noqa: E402
 PROMPTS = [
     "",
     "head and shoulders portrait of a woman, red plaid shirt, blue background",
-    "close-up of a 45-year-old man's face; salt-and-pepper hair, \"bokeh\" 85mm f/1.8!",
+    'close-up of a 45-year-old man\'s face; salt-and-pepper hair, "bokeh" 85mm f/1.8!',
     "zxqy ohwx person, half body",
     "very " * 90 + "long",
 ]
@@ -78,7 +78,7 @@ def main() -> None:
         their_codes = clip.encode_from_tokens(clip.tokenize(prompt))
         out["text"] = max(out.get("text", 0.0), far([their_codes], [codes(torch.tensor([tokens]))]))
     assert len(tokenizer(PROMPTS[-1])) == 77
-    print(json.dumps(out))
+    sys.stdout.write(json.dumps(out))
 
 
 def far(theirs: list, ours: list) -> float:

@@ -13,6 +13,7 @@ import torch
 from portrait_studio.pocket.assemble import CHECKPOINT, CONTROLNETS, UPSCALER, WEIGHTS, assemble
 from portrait_studio.pocket.train.machine import Run, load_mean, rounded
 from portrait_studio.pocket.train.networks import Upscaler
+from portrait_studio.pocket.train.stages import begin_bilinear
 
 
 @pytest.mark.host
@@ -70,3 +71,14 @@ def test_steps_with_stored_precision_leave_the_exact_weights_in_place(tmp_path):
     assert len(torch.unique(stored.reshape(-1, 32)[0])) <= 16
     run.update(network(torch.rand(1, 3, 8, 8)).square().mean())
     assert torch.equal(network.body[2].weight, before)
+
+
+def test_the_upscaler_begins_as_bilinear_interpolation():
+    torch.manual_seed(2)
+    network = Upscaler()
+    begin_bilinear(network)
+    x = torch.rand(1, 3, 10, 12)
+    with torch.no_grad():
+        y = network(x)
+    smooth = torch.nn.functional.interpolate(x, scale_factor=4.0, mode="bilinear")
+    assert torch.allclose(y[..., 4:-4, 4:-4], smooth[..., 4:-4, 4:-4], atol=1e-5)
