@@ -49,14 +49,14 @@ def host_command(comfyui: ComfyUI, host_python: HostPython, models: Models) -> N
 
 def _open(installation: Installation) -> LocalHost:
     with console.status("Starting ComfyUI (about 20 s)"):
-        return installation.open(ROOT / ".studio" / "work")
+        return installation.open(ROOT / ".studio" / "canvas")
 
 
 def _wait(host: LocalHost) -> None:
     console.print(f"\nThe canvas is at {host.url} (Workflow > Browse Templates > portrait-studio). Ctrl-C ends it.")
     while host.process.poll() is None:
         time.sleep(0.5)
-    console.print("[red]ComfyUI has ended by itself[/]; its log is .studio/work/host.log")
+    console.print("[red]ComfyUI has ended by itself[/]; its log is .studio/canvas/host.log")
     raise typer.Exit(1)
 
 
