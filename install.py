@@ -239,6 +239,13 @@ def python_of_installation(host: Path) -> Path:
     raise SetupError(f"no Python environment was found in or beside {host}; name its interpreter with --host-python")
 
 
+def given_python(python: Path | None) -> Path | None:
+    """Return the interpreter that was named, absolute but with its links kept: a link is what makes an environment."""
+    if python and not python.is_file():
+        raise SetupError(f"--host-python {python} is no file; name the interpreter that your ComfyUI runs with")
+    return python and python.absolute()
+
+
 class Setup:
     """The steps that the arguments ask for, each announced, timed and named when it fails."""
 
@@ -272,7 +279,7 @@ class Setup:
         python = self.step("Python packages (torch is large the first time)", lambda: make_environment(uv, self.locks))
         host = self.step("ComfyUI, and this pack linked into it", lambda: self.host(uv, python))
         models = self.step("Pocket models", lambda: assemble_models(python))
-        host_python = self.host_python or (python_of_installation(host) if self.given else python)
+        host_python = given_python(self.host_python) or (python_of_installation(host) if self.given else python)
         return python, ["--comfyui", str(host), "--host-python", str(host_python), "--models", str(models)]
 
     def host(self, uv: Path, python: Path) -> Path:

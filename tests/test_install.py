@@ -136,6 +136,16 @@ def test_the_environment_beside_an_installation_is_found(install, comfyui_folder
     assert install.python_of_installation(comfyui_folder) == python
 
 
+def test_an_interpreter_is_named_relative_to_where_one_stands(install, tmp_path, monkeypatch):
+    (tmp_path / "real").write_text("")
+    (tmp_path / "python").symlink_to(tmp_path / "real")
+    monkeypatch.chdir(tmp_path)
+    assert install.given_python(Path("python")) == tmp_path / "python"
+    assert install.given_python(None) is None
+    with pytest.raises(install.SetupError, match="--host-python nowhere is no file"):
+        install.given_python(Path("nowhere"))
+
+
 def test_a_new_host_keeps_what_a_person_made_in_the_old_one(install, tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
     for folder in ("custom_nodes", "input/me", "user/default/workflows"):
