@@ -100,18 +100,21 @@ def start(
         *arguments,
     ]
     with log.open("wb") as sink:
-        process = subprocess.Popen(
-            command,
-            cwd=comfyui,
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONUTF8": "1"},
-            start_new_session=os.name
-            == "posix",  # Ctrl-C in the terminal is ours to handle, and reaches the server once
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one system call, bound before the fork
-        )
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=comfyui,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"PYTHONUTF8": "1"},
+                # Ctrl-C in the terminal is ours to handle, and reaches the server once.
+                start_new_session=os.name == "posix",
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one system call, bound before the fork
+            )
+        except OSError as error:
+            raise HostError(f"The interpreter {python.name!r} cannot be started ({error.strerror})") from error
     host = LocalHost(f"http://127.0.0.1:{port}", process, work, log)
     atexit.register(host.stop)
     try:

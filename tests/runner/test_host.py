@@ -108,3 +108,8 @@ def test_the_host_answers_on_the_loopback_interface_alone(host):
         with pytest.raises(OSError), socket.create_connection((other, port), timeout=1):
             pass
     assert Path(host.log).exists()
+
+
+def test_an_interpreter_that_is_not_there_is_named(comfyui, tmp_path):
+    with pytest.raises(HostError, match="'nowhere' cannot be started"):
+        hosts.start(comfyui, tmp_path / "nowhere", tmp_path / "work")
