@@ -1,0 +1,1 @@
+"""The same training through kohya's sd-scripts, as a process in an environment of its own."""
