@@ -24,7 +24,10 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """A photo (RGB uint8 `[H, W, 3]`) that training never sees, and its face's embedding, float32 `[D]`, of length 1."""
+    """A photo that training never sees.
+
+    `image` is RGB uint8 `[H, W, 3]`, `embedding` that of the person's face in it, float32 `[D]`, of length 1.
+    """
 
     image: np.ndarray
     embedding: np.ndarray
