@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ..portrait import poses, presets
+from ..portrait.errors import PortraitError
 from .api import io
 from .folders import own_folder
 
@@ -54,6 +56,12 @@ class PortraitPosePreset(io.ComfyNode):
                     tooltip="If the pose was made for another shape: contain shows all of it, cover fills the map, "
                     "stretch distorts it.",
                 ),
+                io.Custom("POSE_KEYPOINT").Input(
+                    "keypoints",
+                    optional=True,
+                    tooltip="The pose of a photo, from DWPreprocessor or OpenposePreprocessor. If connected, it is "
+                    "drawn instead of preset and JSON.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="pose map", tooltip="For a ControlNet of the OpenPose kind."),
@@ -78,10 +86,23 @@ class PortraitPosePreset(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, preset: str, width: int, height: int, pose_json: str, hands: bool, fit: poses.Fit
+        cls,
+        preset: str,
+        width: int,
+        height: int,
+        pose_json: str,
+        hands: bool,
+        fit: poses.Fit,
+        keypoints: Any = None,
     ) -> io.NodeOutput:
-        """Draw the pose."""
-        if pose_json.strip():
+        """Draw the pose; a photo in which nobody was found is an error, since a black map would hold no pose."""
+        if keypoints is not None:
+            pose, words = poses.parse(keypoints, (width, height)), ""
+            if not pose.keypoints[..., 2].any():
+                raise PortraitError(
+                    "No body was found in the reference photo; give one that shows a person, or use a pose preset."
+                )
+        elif pose_json.strip():
             pose, words = poses.read(pose_json, (width, height)), ""
         else:
             chosen = poses.load(preset, _folders())

@@ -56,3 +56,21 @@ def test_an_unknown_preset_is_refused_before_anything_runs(post):
     answer = post(graph(preset="half-wavin"))
     assert "prompt_id" not in answer
     assert "'half-waving'" in answer["node_errors"]["pose"]["errors"][0]["details"]
+
+
+def test_the_key_points_of_a_photo_are_drawn_instead_of_the_preset(run_graph):
+    second = graph(preset="head-front", keypoints=["photo", 1])
+    second["photo"] = {"class_type": "PortraitPosePreset", "inputs": graph(preset="full-walking")["pose"]["inputs"]}
+    run = run_graph(second)
+    pose = poses.load("full-walking").pose.fitted(192, 256)
+    assert np.array_equal(run.picture("map"), poses.draw(pose.fitted(192, 256).keypoints, 192, 256))
+    assert run.text("words") == ""
+
+
+def test_a_reference_photo_without_a_body_is_refused_on_the_node(run_graph):
+    second = graph(keypoints=["photo", 1])
+    nobody = json.dumps({"people": [], "canvas_width": 640, "canvas_height": 480})
+    second["photo"] = {"class_type": "PortraitPosePreset", "inputs": graph(pose_json=nobody)["pose"]["inputs"]}
+    error = run_graph(second).error
+    assert "No body was found in the reference photo" in error
+    assert error.count(".") == 1
