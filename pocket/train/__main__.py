@@ -30,11 +30,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1000, help="first seed of the rendered people")
     parser.add_argument("--people", type=int, default=25000, help="renders at 256 px a GPU")
     parser.add_argument("--large", type=int, default=500, help="renders at 1024 px a GPU")
-    parser.add_argument("--batch", type=int, default=256, help="samples a GPU and step")
-    parser.add_argument("--vae-batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=128, help="samples a GPU and step")
+    parser.add_argument("--vae-batch", type=int, default=64)
     parser.add_argument("--control-batch", type=int, default=128)
     parser.add_argument("--renderers", type=int, default=3, help="processes that render on one GPU")
-    parser.add_argument("--rate", type=float, default=5e-4, help="learning rate of the UNet")
+    parser.add_argument("--rate", type=float, default=4e-4, help="learning rate of the UNet")
     parser.add_argument("--control-rate", type=float, default=4e-4)
     parser.add_argument("--samples", type=int, default=48, help="pictures in a contact sheet")
     parser.add_argument("--no-compile", action="store_true")
@@ -90,7 +90,7 @@ def _stage(
             people = settings.people("people")
             preview = Preview(settings.work, settings.tokenizer, settings.device)
             prompts = settings.people("held").captions[:64] if not rank() else []
-            return search(people, preview, shared(prompts), seconds, None if rank() else out)
+            return search(people, preview, shared(prompts), None if rank() else out)
         case "adopt":
             if not rank():
                 export.adopt(WEIGHTS, settings.work)

@@ -19,6 +19,8 @@ from safetensors.torch import save_file
 
 SIZE = 256
 LARGE = 1024
+WINDOW = 160
+"""The side of what the autoencoder is trained on: a face of most framings fits, and little else is paid for."""
 # left hand <-> right hand, and the body's left and right points, in the order of portrait.poses.layout
 MIRROR = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16, *range(39, 60), *range(18, 39))
 
@@ -86,6 +88,51 @@ class People:
         never = {seed for seeds in held_out().values() if isinstance(seeds, list) for seed in seeds}
         assert not never & set(people.identity.tolist()), "a held-out identity was rendered for training"
         return people
+
+
+class Faces:
+    """Windows of renders about the faces, with the three points that recognition aligns them by."""
+
+    def __init__(self, people: People, device: torch.device):
+        self.boxes = people.boxes.to(device)
+        self.points = people.keypoints[:, [14, 15, 0]].to(device)
+
+    def windows(
+        self, images: torch.Tensor, index: torch.Tensor, anywhere: float = 0.2
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return windows [B, 3, WINDOW, WINDOW], points [B, 3, 2] in them, and whose face is whole within, bool [B].
+
+        A window lies about the face, up to a sixth of its side off, or `anywhere`; half of them are mirrored.
+        """
+        count, free = len(index), SIZE - WINDOW
+        centre = (self.boxes[index, :2] + self.boxes[index, 2:]) / 2
+        shift = (torch.rand(count, 2, device=centre.device) - 0.5) * (WINDOW / 3)
+        corner = (centre + shift - WINDOW / 2).round()
+        wild = torch.rand(count, 1, device=centre.device) < anywhere
+        corner = torch.where(wild, torch.rand_like(centre) * (free + 1) - 0.5, corner).round().clamp(0, free).long()
+        windows = _cut(images, index, corner)
+        points = self.points[index]
+        places = points[..., :2] - corner[:, None]
+        inside = ((places > 0) & (places < WINDOW)).all(2).all(1) & (points[..., 2] > 0).all(1)
+        box = self.boxes[index] - corner.repeat(1, 2)
+        inside &= (box[:, :2] > -WINDOW / 10).all(1) & (box[:, 2:] < WINDOW * 1.1).all(1)
+        flip = torch.rand(count, device=centre.device) < 0.5
+        windows = torch.where(flip[:, None, None, None], windows.flip(3), windows)
+        turned = places[:, [1, 0, 2]] * places.new_tensor([-1, 1]) + places.new_tensor([WINDOW, 0])
+        return windows, torch.where(flip[:, None, None], turned, places), inside
+
+
+def random_windows(images: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Return a window [B, 3, WINDOW, WINDOW] from anywhere in each of the pictures."""
+    corner = torch.randint(0, images.shape[-1] - WINDOW + 1, (len(index), 2), device=images.device)
+    return _cut(images, index, corner)
+
+
+def _cut(images: torch.Tensor, index: torch.Tensor, corner: torch.Tensor) -> torch.Tensor:
+    at = torch.arange(WINDOW, device=images.device)
+    rows, columns = corner[:, 1, None] + at, corner[:, 0, None] + at
+    cut = images.permute(0, 2, 3, 1)[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return cut.permute(0, 3, 1, 2)
 
 
 def join(parts: Sequence[People]) -> People:

@@ -15,13 +15,29 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from . import export
-from .data import LARGE, SIZE, People, close_ups, join, mirrored, mirrored_words, pose_maps, varied
+from .data import (
+    LARGE,
+    SIZE,
+    WINDOW,
+    Faces,
+    People,
+    close_ups,
+    join,
+    mirrored,
+    mirrored_words,
+    pose_maps,
+    random_windows,
+    varied,
+)
 from .diffusion import ALPHA, noised
 from .machine import Run, autocast, load_mean, meet, rank, ranks, say
 from .networks import ControlNet, UNet, Upscaler, Vae
+from .recognition import POINTS, Recognition, aligned, difference
 from .text import TextCodes, Tokenizer, encode
 from .tones import grade
 
+FACE_WEIGHT = 3.0
+"""How much a face counts in the UNet's loss: it is a tenth of the picture, and what people look at."""
 VARIANTS = 2
 QUANTISE_FROM = 0.8
 EMPTY = 0.1
@@ -117,7 +133,7 @@ def warm(settings: Settings, vae_batch: int, control_batch: int) -> None:
     device, like = settings.device, {"device": settings.device}
     call = _faster(_Both(Vae().to(device)), settings)
     with autocast(device):
-        y, z = call(_last(torch.rand(vae_batch, 3, SIZE, SIZE, **like), settings))
+        y, z = call(_last(torch.rand(vae_batch, 3, WINDOW, WINDOW, **like), settings))
     (y.float().mean() + z.float().mean()).backward()
     base = UNet().to(device)
     x, codes = torch.randn(settings.batch, 4, 32, 32, **like), torch.randn(settings.batch, 77, 768, **like)
@@ -137,7 +153,7 @@ def warm(settings: Settings, vae_batch: int, control_batch: int) -> None:
 
 
 def vae(settings: Settings, seconds: float, batch: int, encoder: bool = True) -> dict[str, float]:
-    """Train the autoencoder and return its PSNR on people it has not seen.
+    """Train the autoencoder and return its PSNR and SFace cosine on people it has not seen.
 
     Without `encoder`, the stored decoder alone is trained further, so that what was learnt about latents stays true.
     """
@@ -150,62 +166,91 @@ def vae(settings: Settings, seconds: float, batch: int, encoder: bool = True) ->
         load_mean(network, settings.path("vae.safetensors")).taesd_encoder.requires_grad_(False)
     rate = 1.2e-3 if encoder else 6e-4
     run = Run(network, path, seconds, rate=rate, decay_from=0.35, weight_decay=0.0)
-    call = _Both(network)
-    call = _faster(call, settings)
-    before, boxes = time.monotonic(), people.boxes.to(settings.device)
+    call = _faster(_Both(network), settings)
+    recognition = Recognition().to(settings.device)
+    before, faces = time.monotonic(), Faces(people, settings.device)
     for step in run.steps():
         i = torch.randint(0, len(people), (batch - batch // 4,), device=settings.device)
         j = torch.randint(0, len(crops), (batch // 4,), device=settings.device)
-        x = _pictures(torch.cat([people.images[i], crops[j]]))
-        weight = _weights(boxes[i], batch)
-        flip = torch.rand(batch, 1, 1, 1, device=x.device) < 0.5
-        x, weight = torch.where(flip, x, x.flip(3)), torch.where(flip, weight, weight.flip(3))
+        x, points, seen = faces.windows(people.images, i)
+        x = torch.cat([x, random_windows(crops, j)])
         gain = 1 + 0.3 * (torch.rand(batch, 3, 1, 1, device=x.device) - 0.5)
-        x = (x * gain).clamp(0, 1).contiguous(memory_format=torch.channels_last)
+        x = (_pictures(x) * gain).clamp(0, 1).contiguous(memory_format=torch.channels_last)
         with autocast(settings.device):
             y, z = call(x)
-        y = y.float()
-        off = (y - x) * weight.sqrt()
-        edges = sum(
-            ((a - b) * w).abs().mean()
-            for a, b, w in zip(_gradients(y), _gradients(x), (weight[..., 1:, :], weight[..., 1:]), strict=True)
-        )
-        fit = 20 * off.square().mean() + off.abs().mean() if encoder else 60 * off.square().mean()
-        loss = fit + edges + 1e-4 * z.float().square().mean()
-        run.update(loss)
+        pull, figures = _pull(recognition, y.detach().float(), x, points, seen, details=step % 100 == 0)
+        run.update((y.float() * pull).sum() + 1e-4 * z.float().square().mean())
         if step % 100 == 0:
-            say("vae", step, f"loss {loss.item():.4f}", f"{batch * ranks() * 100 / (time.monotonic() - before):.0f}/s")
+            say("vae", step, figures, f"{batch * ranks() * 100 / (time.monotonic() - before):.0f}/s")
             before = time.monotonic()
     run.use_average()
     network.eval()
     result = {"steps": run.step, "seconds": run.trained}
     if rank() == 0:
-        held = settings.people("held").images
-        with torch.no_grad(), autocast(settings.device):
-            psnr = [
-                -10 * (network.decode(network.encode(x)).float().clamp(0, 1) - x).square().mean((1, 2, 3)).log10()
-                for x in map(_pictures, held.split(64))
-            ]
-        result["psnr"] = torch.cat(psnr).mean().item()
+        result |= _judged(network, settings.people("held"), recognition, settings.device)
         export.vae(settings.work, {name: value.cpu() for name, value in network.state_dict().items()})
     say("vae", result)
     meet()
     return result
 
 
-FACE_WEIGHT = 8.0
-"""How much a face counts in the autoencoder's loss: a small one is a hundredth of the picture, and what people see."""
+FACE_PULL, TEXTURE_PULL = 0.5, 0.25
+"""How hard likeness and texture pull on the decoder's pictures, beside a pull of 1 towards the right pixels."""
 
 
-def _weights(boxes: torch.Tensor, batch: int) -> torch.Tensor:
-    """Return weights [batch, 1, 256, 256]: FACE_WEIGHT to 1 in the boxes [N, 4], of mean 1 unless the face is large."""
-    at = torch.arange(SIZE, device=boxes.device) + 0.5
-    x0, y0, x1, y1 = boxes[:, :, None].unbind(1)
-    across, down = (at > x0) & (at < x1), (at > y0) & (at < y1)
-    inside = (down[:, :, None] & across[:, None, :])[:, None].float()
-    weight = 1 + (FACE_WEIGHT - 1) * inside
-    rest = weight.new_ones(batch - len(boxes), 1, SIZE, SIZE)
-    return torch.cat([weight / weight.mean((2, 3), keepdim=True).clamp(max=2.0), rest])
+def _pull(
+    recognition: Recognition, y: torch.Tensor, x: torch.Tensor, points: torch.Tensor, seen: torch.Tensor, details: bool
+) -> tuple[torch.Tensor, str]:
+    """Return the gradient of the loss for decoded pictures y [B, 3, S, S]: pixels, faces and texture, weighed.
+
+    Each part's gradient is brought to a fixed share of the pixels' (as Esser et al. 2021 weigh VQGAN's), so that
+    nothing has to be tuned to the scale of a loss. `points` [F, 3, 2] are of the first F pictures, for those `seen`.
+    """
+    y.requires_grad_(True)
+    off = y - x
+    edges = sum((a - b).abs().mean() for a, b in zip(_gradients(y), _gradients(x), strict=True))
+    pixels = 20 * off.square().mean() + off.abs().mean() + edges
+    texture = (_roughness(y) - _roughness(x)).abs().mean()
+    (pull,) = torch.autograd.grad(pixels, y, retain_graph=True)
+    size = pull.norm()
+    (side,) = torch.autograd.grad(texture, y, retain_graph=True)
+    pull = pull + TEXTURE_PULL * size / side.norm().clamp_min(1e-12) * side
+    a, b = (aligned(v[: len(points)], points)[seen] for v in (y, x))
+    apart, cosine = difference(recognition, a, b)
+    (side,) = torch.autograd.grad(apart, y)
+    pull = pull + FACE_PULL * size / side.norm().clamp_min(1e-12) * side
+    said = (
+        f"pixels {pixels.item():.4f} texture {texture.item():.4f} cosine {cosine.mean().item():.3f}" if details else ""
+    )
+    return pull.contiguous(memory_format=torch.channels_last), said
+
+
+def _roughness(x: torch.Tensor) -> torch.Tensor:
+    """Return the root mean square step between neighbours over every 8 px square, [B, 3, S / 8, S / 8]."""
+    down, across = _gradients(x)
+    power = F.pad(down, (0, 0, 0, 1)).square() + F.pad(across, (0, 1)).square()
+    return (F.avg_pool2d(power, 8) + 1e-5).sqrt()
+
+
+@torch.no_grad()
+def _judged(network: Vae, held: People, recognition: Recognition, device: torch.device) -> dict[str, float]:
+    psnr, cosines, rough = [], [], []
+    points = held.keypoints[:, list(POINTS)].to(device)
+    for chunk, at in zip(held.images.split(64), points.split(64), strict=True):
+        x = _pictures(chunk)
+        with autocast(device):
+            y = network.decode(network.encode(x))
+        y = y.float().clamp(0, 1)
+        psnr.append(-10 * (y - x).square().mean((1, 2, 3)).log10())
+        seen = (at[..., 2] > 0).all(1)
+        a, b = (aligned(v, at[..., :2])[seen] for v in (y, x))
+        cosines.append(difference(recognition, a, b)[1])
+        rough.append(_roughness(a).square().mean() / _roughness(b).square().mean())
+    return {
+        "psnr": torch.cat(psnr).mean().item(),
+        "cosine": torch.cat(cosines).mean().item(),
+        "gradient energy of faces": torch.stack(rough).mean().item(),
+    }
 
 
 class _Both(nn.Module):
@@ -283,6 +328,10 @@ class _Pool:
         self.codes = TextCodes().to(self.device)
         people = settings.people("people")
         self.count = len(people)
+        boxes = people.boxes.to(self.device) / 8
+        flipped = torch.stack([SIZE / 8 - boxes[:, 2], boxes[:, 1], SIZE / 8 - boxes[:, 0], boxes[:, 3]], 1)
+        none = boxes.new_zeros(len(self.latents) - 3 * self.count, 4)
+        self.boxes = torch.cat([boxes, flipped, boxes, none])
         if maps:
             points = torch.cat([people.keypoints, mirrored(people.keypoints)])
             self.maps = pose_maps(points).to(self.device)
@@ -297,6 +346,14 @@ class _Pool:
         ids = self.ids[index, variant]
         none = torch.rand(len(ids), 1, device=self.device) < empty
         return self.codes(torch.where(none, self.empty, ids))
+
+    def importance(self, index: torch.Tensor) -> torch.Tensor:
+        """Return the weight of every latent [B, 1, 32, 32]: FACE_WEIGHT within the face box, 1 elsewhere."""
+        x0, y0, x1, y1 = self.boxes[index][:, :, None].unbind(1)
+        cell = torch.arange(SIZE // 8, device=self.device)
+        across = (torch.minimum(x1, cell + 1) - torch.maximum(x0, cell)).clamp(0, 1)
+        down = (torch.minimum(y1, cell + 1) - torch.maximum(y0, cell)).clamp(0, 1)
+        return 1 + (FACE_WEIGHT - 1) * (down[:, :, None] * across[:, None, :])[:, None]
 
     def any(self, batch: int) -> torch.Tensor:
         """Return random views: plain 40%, mirrored 25%, graded 20%, close-ups 15%."""
@@ -326,7 +383,7 @@ def unet(settings: Settings, seconds: float, until: float, rate: float) -> dict[
             run.quantised(*export.UNET)
         with autocast(settings.device):
             guess = call(_last(x, settings), t, pool.text(index, EMPTY))
-        return (weight * (guess.float() - noise).square().mean((1, 2, 3))).mean()
+        return (weight * (pool.importance(index) * (guess.float() - noise).square()).mean((1, 2, 3))).mean()
 
     result = _train("unet", run, loss, settings.batch)
     if rank() == 0:
