@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from ..portrait.errors import PortraitError
 from . import events, output, source
 from .client import Client, HostInfo
+from .console import DEFAULT_HOST, Graph, Host, Json, Settings, err, out, print_event, reporting
 from .display import Display
 from .errors import AddressError, exit_code
 from .job import job_id, run, upload_photos
+from .migrate_command import migrate_command
 
 app = typer.Typer(
     help="Portraits from graphs, without a browser.",
@@ -33,17 +33,7 @@ app = typer.Typer(
 )
 graphs = typer.Typer(help="Look into a graph and convert it.", no_args_is_help=True)
 app.add_typer(graphs, name="graph")
-out, err = Console(), Console(stderr=True)
-
-DEFAULT_HOST = "http://127.0.0.1:8188"
-Graph = Annotated[
-    Path, typer.Argument(help="A graph: UI format (JSON, or an image that ComfyUI saved), or API format.")
-]
-Host = Annotated[str, typer.Option("--host", envvar="PORTRAIT_STUDIO_HOST", help="The address of a ComfyUI.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there.")]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the graph; give it repeatedly.")
-]
+graphs.command("migrate")(migrate_command)
 
 
 def main() -> None:
@@ -72,7 +62,7 @@ def run_command(
     previews: Annotated[bool, typer.Option("--previews", help="Also fetch the images that nodes only show.")] = False,
 ) -> None:
     """Run a graph on a host and fetch its images, each with a record beside it."""
-    with _reporting(as_json), Client(host, patience=patience, stall=stall) as client:
+    with reporting(as_json), Client(host, patience=patience, stall=stall) as client:
         values = source.parse_settings(settings or [])
         output.prepare(folder)
         about = client.about()
@@ -90,7 +80,7 @@ def run_command(
 @app.command()
 def check(graph: Graph, settings: Settings = None, host: Host = DEFAULT_HOST, as_json: Json = False) -> None:
     """Tell what would keep a graph from running on a host, without queueing anything."""
-    with _reporting(as_json), Client(host) as client:
+    with reporting(as_json), Client(host) as client:
         client.about()
         findings = source.check(client, graph, source.parse_settings(settings or []))
         for finding in findings:
@@ -112,7 +102,7 @@ def to_api(
     host: Host = DEFAULT_HOST,
 ) -> None:
     """Convert a UI graph to API format, as the host's own nodes declare themselves."""
-    with _reporting(False), Client(host) as client:
+    with reporting(False), Client(host) as client:
         text = json.dumps(source.to_api(client, graph), ensure_ascii=False, indent=2) + "\n"
         if target is None:
             sys.stdout.write(text)
@@ -123,7 +113,7 @@ def to_api(
 @graphs.command()
 def parameters(graph: Graph, as_json: Json = False) -> None:
     """List what can be set on a graph."""
-    with _reporting(as_json):
+    with reporting(as_json):
         found = source.parameter_rows(graph)
         if as_json:
             for row in found:
@@ -141,7 +131,7 @@ def hosts(
     as_json: Json = False,
 ) -> None:
     """Tell what is at an address: a ComfyUI and what it has, something else, or nothing."""
-    with _reporting(as_json):
+    with reporting(as_json):
         table = Table(Column("address", no_wrap=True), "ComfyUI", "device", "free memory", "queue", "pack")
         failures: list[AddressError] = []
         for url in urls or [DEFAULT_HOST]:
@@ -173,27 +163,10 @@ def _host_row(info: HostInfo) -> list[str]:
 @contextmanager
 def _progress(as_json: bool) -> Iterator[Callable[[events.Event], None]]:
     if as_json:
-        yield _print_event
+        yield print_event
     else:
         with Display(err) as display:
             yield display
-
-
-def _print_event(event: events.Event) -> None:
-    sys.stdout.write(event.to_json() + "\n")
-    sys.stdout.flush()
-
-
-@contextmanager
-def _reporting(as_json: bool) -> Iterator[None]:
-    """Turn an error into its one sentence and its exit code."""
-    try:
-        yield
-    except PortraitError as error:
-        if as_json:
-            _print_event(events.Failed(error=type(error).__name__, message=str(error), exit_code=error.exit_code))
-        err.print(f"[red]{escape(str(error))}[/]", highlight=False, soft_wrap=True)
-        raise typer.Exit(error.exit_code) from error
 
 
 if __name__ == "__main__":

@@ -1,0 +1,174 @@
+"""Moves an older graph of ours to the newest version: the table is data (migrations.toml), a user's values are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .document import GraphError, UIGraph, parse
+from .operations import perform
+from .parameters import declared
+from .widgets import SHIPPED, levels, places, shipped_orders, value_of
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """A graph after its migration: `data` as JSON, the versions it came from and went to, and what was done in words.
+
+    Nothing was to be done when both versions are equal.
+    """
+
+    name: str
+    old: str
+    new: str
+    data: dict[str, Any]
+    notes: tuple[str, ...] = ()
+
+
+@cache
+def table() -> dict[str, Any]:
+    """Return the migration table."""
+    return tomllib.loads(Path(__file__).with_name("migrations.toml").read_text("utf-8"))
+
+
+def number(version: str) -> tuple[int, int, int]:
+    """Return `major.minor.patch` as numbers; what is left out is 0. Raises ValueError."""
+    parts = [int(part) for part in version.split(".")]
+    major, minor, patch = [*parts, 0, 0, 0][:3]
+    return major, minor, patch
+
+
+def newest(name: str, folder: Path = SHIPPED) -> Path | None:
+    """Return the file of the newest version of a shipped graph, or None when no graph of that name is shipped."""
+    files = [file for file in folder.glob(f"{name}.v*.json") if file.stem.rpartition(".v")[2].isdecimal()]
+    return max(files, key=lambda file: int(file.stem.rpartition(".v")[2]), default=None)
+
+
+def identity(graph: UIGraph, folder: Path = SHIPPED) -> tuple[str, str, Path]:
+    """Return name, version and the newest shipped file of a graph of ours.
+
+    Raises GraphError for a graph that is not ours, that is not shipped (any more), or that is newer than this version.
+    """
+    extra = graph.data.get("extra")
+    studio = extra.get("portrait_studio") if isinstance(extra, dict) else None
+    name, version = (studio.get("name"), studio.get("version")) if isinstance(studio, dict) else (None, None)
+    if not isinstance(name, str) or not isinstance(version, str):
+        raise GraphError(
+            f"{graph.source} is no graph of Portrait Studio, since it carries no extra.portrait_studio: "
+            "only graphs from workflows/ can be migrated"
+        )
+    file = newest(name, folder)
+    if file is None:
+        raise GraphError(f"{graph.source}: no graph called {name!r} comes with this version of Portrait Studio")
+    latest = str(json.loads(file.read_text("utf-8"))["extra"]["portrait_studio"]["version"])
+    try:
+        newer = number(version) > number(latest)
+    except ValueError as error:
+        raise GraphError(f"{graph.source} has the impossible version {version!r}") from error
+    if newer:
+        raise GraphError(
+            f"{graph.source} is {name} {version}, from a newer Portrait Studio than this one, which knows {latest}: "
+            "update the pack"
+        )
+    return name, _prerelease(name, version, studio or {}), file
+
+
+def refuse_surplus(graph: UIGraph) -> None:
+    """Raise GraphError, naming the node, when a node of ComfyUI or of this pack has more saved values than widgets."""
+    studio = (graph.data.get("extra") or {}).get("portrait_studio") or {}
+    foreign = {kind for pack in studio.get("requires", {}).get("packs", ()) for kind in pack.get("nodes", ())}
+    for level in levels(graph.data):
+        for node in level["nodes"]:
+            if node["type"] in foreign:  # another version of a pack may have more widgets, and its scripts add some
+                continue
+            try:
+                places(node, shipped_orders())
+            except GraphError as error:
+                raise GraphError(f"{graph.source}: {error}.") from error
+
+
+def migrate(graph: UIGraph, folder: Path = SHIPPED, steps: dict[str, Any] | None = None) -> Migration:
+    """Return a graph of ours as its newest version, the user's values and own nodes kept.
+
+    `folder` holds the shipped graphs, `steps` is the migration table. Raises GraphError as `identity` does, and for a
+    node with too many values.
+    """
+    steps = table() if steps is None else steps
+    name, old, file = identity(graph, folder)
+    refuse_surplus(graph)
+    target = parse(file.read_bytes(), file.name)
+    latest = str(declared(target)["version"])
+    if number(old) == number(latest):
+        return Migration(name, old, latest, graph.data)
+    data = copy.deepcopy(graph.data)
+    notes, version = [], old
+    for step in sorted(steps.get("step", ()), key=lambda step: number(step["to"])):
+        if step["graph"] != name or not number(step["from"]) <= number(version) < number(step["to"]):
+            continue
+        orders = {**shipped_orders(folder), **step.get("widgets", {})}
+        changed = sum(perform(one, level, orders) for one in step.get("operation", ()) for level in levels(data))
+        notes.append(f"{step['to']}: {step['why']}" + ("" if changed else " (nothing in this graph needed it)"))
+        version = step["to"]
+    data["extra"]["portrait_studio"] = _declaration(data, target)
+    result = parse(data, graph.source)
+    declared(result)
+    return Migration(name, old, latest, data, tuple(notes))
+
+
+def _prerelease(name: str, version: str, studio: dict[str, Any]) -> str:
+    for entry in table().get("prerelease", ()):
+        known = studio.get("parameters") or {}
+        if (name, version) == (entry["graph"], entry["version"]) and entry["without_parameter"] not in known:
+            return entry["is"]
+    return version
+
+
+def _declaration(data: dict[str, Any], target: UIGraph) -> dict[str, Any]:
+    """Return the newest declaration as far as the user's graph has its nodes, defaults as the user's values are.
+
+    A parameter of the user's own stays while the nodes that it sets are there.
+    """
+    fresh = copy.deepcopy(declared(target))
+    wanted = {str(node["id"]): node["type"] for node in target.data["nodes"]}
+    nodes = {str(node["id"]): node for node in data["nodes"]}
+    here = {key for key, kind in wanted.items() if key in nodes and nodes[key]["type"] == kind}
+    shipped = fresh.get("parameters") or {}
+    own = data["extra"]["portrait_studio"].get("parameters") or {}
+    fresh["parameters"] = {
+        **{name: one for name, one in shipped.items() if _reaches(one, here)},
+        **{name: one for name, one in own.items() if name not in shipped and _reaches(one, set(nodes))},
+    }
+    for one in fresh["parameters"].values():
+        place = one["targets"][0]
+        with contextlib.suppress(KeyError):  # a linked text, or a widget of a pack's own: what it is cannot be told
+            one["default"] = value_of(nodes[str(place["node"])], place["input"], shipped_orders())
+    if not _is_in(fresh.get("photos", {}).get("node"), here):
+        fresh.pop("photos", None)
+    for stage in fresh.get("stages", ()):
+        stage["nodes"] = [node for node in stage.get("nodes", ()) if _is_in(node, here)]
+        for key in ("image", "likeness"):
+            if not _is_in(stage.get(key), here):
+                stage.pop(key, None)
+    for model in (fresh.get("requires") or {}).get("models", ()):
+        if not _is_in(model.get("node"), here):
+            model.pop("node", None)
+    return fresh
+
+
+def _is_in(node: Any, here: set[str]) -> bool:
+    return str(node).partition(":")[0] in here
+
+
+def _reaches(parameter: dict[str, Any], here: set[str]) -> bool:
+    return all(_is_in(place["node"], here) for place in parameter["targets"])

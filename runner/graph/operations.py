@@ -1,0 +1,246 @@
+"""What a migration can do to a graph file: each operation works on one decoded level, and keeps its links whole.
+
+Every operation names a node `type`, and may name one `node` by its id. `orders` tells the widgets of a class in the
+order of their saved values (runner/graph/widgets.py).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from .document import GraphError
+from .widgets import COMPANION, Orders, places
+
+Level = dict[str, Any]
+Node = dict[str, Any]
+Operation = Mapping[str, Any]
+
+KEYS: dict[str, tuple[set[str], set[str]]] = {
+    "rename_node": ({"to"}, set()),
+    "rename_input": ({"input", "to"}, set()),
+    "add_widget": ({"widget", "kind", "default"}, {"before"}),
+    "remove_widget": ({"widget"}, set()),
+    "move_widget": ({"widget"}, {"before"}),
+    "change_default": ({"widget", "from", "to"}, set()),
+    "replace_node": ({"to", "inputs", "outputs"}, {"widgets"}),
+}
+
+
+def perform(operation: Operation, level: Level, orders: Orders) -> int:
+    """Do one operation on one level, in place; return how many nodes it changed.
+
+    Raises GraphError when a node does not tell where its values stand, ValueError for an operation that is none.
+    """
+    needed, possible = KEYS.get(str(operation.get("do")), (None, None))
+    if needed is None or possible is None:
+        raise ValueError(f"there is no operation {operation.get('do')!r}")
+    given = set(operation) - {"do", "type", "node"}
+    if not needed <= given <= needed | possible or "type" not in operation:
+        raise ValueError(f"the operation {operation['do']!r} takes type, {', '.join(sorted(needed | possible))}")
+    change = _CHANGES[operation["do"]]
+    return sum(change(node, level, operation, orders) is not False for node in _chosen(operation, level))
+
+
+def _chosen(operation: Operation, level: Level) -> list[Node]:
+    return [
+        node
+        for node in level["nodes"]
+        if node["type"] == operation["type"] and str(operation.get("node", node["id"])) == str(node["id"])
+    ]
+
+
+def _rename_node(node: Node, _level: Level, operation: Operation, _orders: Orders) -> None:
+    node["type"] = operation["to"]
+    properties = node.get("properties") or {}
+    if properties.get("Node name for S&R") == operation["type"]:
+        properties["Node name for S&R"] = operation["to"]
+
+
+def _rename_input(node: Node, _level: Level, operation: Operation, _orders: Orders) -> bool:
+    old, new = operation["input"], operation["to"]
+    changed = False
+    for slot in node.get("inputs") or ():
+        if slot.get("name") == old:
+            slot |= {key: new for key in ("name", "localized_name") if slot.get(key) == old}
+            changed = True
+        if (slot.get("widget") or {}).get("name") == old:
+            slot["widget"]["name"] = new
+    values = node.get("widgets_values")
+    if isinstance(values, dict) and old in values:
+        node["widgets_values"] = {new if key == old else key: value for key, value in values.items()}
+        changed = True
+    return changed
+
+
+def _add_widget(node: Node, level: Level, operation: Operation, orders: Orders) -> None:
+    widget, before = operation["widget"], operation.get("before")
+    values = node.setdefault("widgets_values", [])
+    if isinstance(values, dict):
+        values.setdefault(widget, operation["default"])
+    else:
+        found = _places(node, orders)
+        index = found.index(before) if before in found else len(values)
+        values.insert(index, copy.deepcopy(operation["default"]))
+    slots = node.setdefault("inputs", [])
+    if any(slot.get("widget") for slot in slots):
+        slot = {"name": widget, "type": operation["kind"], "widget": {"name": widget}, "link": None}
+        slots.insert(_slot(node, before, len(slots)), slot)
+        _renumber(node, level)
+
+
+def _remove_widget(node: Node, level: Level, operation: Operation, orders: Orders) -> None:
+    widget = operation["widget"]
+    values = node.get("widgets_values")
+    if isinstance(values, dict):
+        values.pop(widget, None)
+    elif values:
+        kept = [place not in (widget, widget + COMPANION) for place in _places(node, orders)]
+        node["widgets_values"] = [value for value, keep in zip(values, kept, strict=True) if keep]
+    for slot in [slot for slot in node.get("inputs") or () if (slot.get("widget") or {}).get("name") == widget]:
+        _unlink(level, slot.get("link"))
+        node["inputs"].remove(slot)
+    _renumber(node, level)
+
+
+def _move_widget(node: Node, level: Level, operation: Operation, orders: Orders) -> None:
+    widget, before = operation["widget"], operation.get("before")
+    values = node.get("widgets_values")
+    if isinstance(values, list) and values:
+        pairs = list(zip(_places(node, orders), values, strict=True))
+        moved = [pair for pair in pairs if pair[0] in (widget, widget + COMPANION)]
+        rest = [pair for pair in pairs if pair not in moved]
+        index = next((at for at, (place, _) in enumerate(rest) if place == before), len(rest))
+        node["widgets_values"] = [value for _, value in rest[:index] + moved + rest[index:]]
+    slots = node.get("inputs") or []
+    own = next((slot for slot in slots if (slot.get("widget") or {}).get("name") == widget), None)
+    if own is not None:
+        slots.remove(own)
+        slots.insert(_slot(node, before, len(slots)), own)
+        _renumber(node, level)
+
+
+def _change_default(node: Node, _level: Level, operation: Operation, orders: Orders) -> bool:
+    """Give the new default to a widget that still has the old one; what a user set stays."""
+    values, widget = node.get("widgets_values"), operation["widget"]
+    if isinstance(values, list):
+        found = _places(node, orders) if values else []
+        key: Any = found.index(widget) if widget in found else None
+    else:
+        key = widget if isinstance(values, dict) and widget in values else None
+    if key is None or values is None or not _equal(values[key], operation["from"]):
+        return False
+    values[key] = copy.deepcopy(operation["to"])
+    return True
+
+
+def _replace_node(node: Node, level: Level, operation: Operation, orders: Orders) -> None:
+    """Put a node of another class in a node's place.
+
+    `inputs` lists the new sockets and widgets in order: {name, kind, from (the old input), widget (true when it is
+    one), default}; `outputs` lists {name, kind, from (the old output's index)}.
+    """
+    found = _places(node, orders) if isinstance(node.get("widgets_values"), list) and node["widgets_values"] else []
+    held = node.get("widgets_values")
+    saved = dict(zip(found, held, strict=True)) if isinstance(held, list) and found else dict(held or {})
+    old_slots = {slot["name"]: slot for slot in node.get("inputs") or ()}
+    slots, values, used = [], [], set()
+    for entry in operation["inputs"]:
+        source = old_slots.get(entry.get("from", ""), {})
+        used.add(entry.get("from"))
+        slot = {"name": entry["name"], "type": entry["kind"], "link": source.get("link")}
+        if entry.get("widget"):
+            slot["widget"] = {"name": entry["name"]}
+            values.append(saved.get(entry.get("from"), copy.deepcopy(entry.get("default"))))
+            companion = f"{entry.get('from')}{COMPANION}"
+            values += [saved[companion]] if companion in saved else []
+        slots.append(slot)
+    for name, slot in old_slots.items():
+        if name not in used:
+            _unlink(level, slot.get("link"))
+    outputs = node.get("outputs") or []
+    fresh = []
+    for index, entry in enumerate(operation["outputs"]):
+        links = (outputs[entry["from"]].get("links") or []) if entry.get("from", len(outputs)) < len(outputs) else []
+        for link in _links(level, links):
+            _set(link, "origin_slot", index)
+        fresh.append({"name": entry["name"], "type": entry["kind"], "links": links})
+    kept = {entry.get("from") for entry in operation["outputs"]}
+    for index, output in enumerate(outputs):
+        if index not in kept:
+            for identity in list(output.get("links") or ()):
+                _unlink(level, identity)
+    _rename_node(node, level, operation, orders)
+    node.update(inputs=slots, outputs=fresh, widgets_values=values)
+    _renumber(node, level)
+
+
+_CHANGES: dict[str, Callable[[Node, Level, Operation, Orders], bool | None]] = {
+    "rename_node": _rename_node,
+    "rename_input": _rename_input,
+    "add_widget": _add_widget,
+    "remove_widget": _remove_widget,
+    "move_widget": _move_widget,
+    "change_default": _change_default,
+    "replace_node": _replace_node,
+}
+
+
+def _places(node: Node, orders: Orders) -> list[str]:
+    found = places(node, orders)
+    if not found and node.get("widgets_values"):
+        raise GraphError(
+            f"node {node['id']} ({node.get('title') or node['type']}) does not tell which of its values is which: open "
+            "the graph in ComfyUI and save it with Workflow > Save"
+        )
+    return found
+
+
+def _slot(node: Node, before: str | None, end: int) -> int:
+    names = [(slot.get("widget") or {}).get("name") for slot in node["inputs"]]
+    return names.index(before) if before in names else end
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+_FIELDS = {"id": 0, "origin_id": 1, "origin_slot": 2, "target_id": 3, "target_slot": 4}
+
+
+def _get(link: Any, field: str) -> Any:
+    return link[_FIELDS[field]] if isinstance(link, list) else link[field]
+
+
+def _set(link: Any, field: str, value: Any) -> None:
+    link[_FIELDS[field] if isinstance(link, list) else field] = value
+
+
+def _links(level: Level, identities: Any) -> Iterator[Any]:
+    wanted = set(identities or ())
+    yield from (link for link in level.get("links") or () if link is not None and _get(link, "id") in wanted)
+
+
+def _unlink(level: Level, identity: int | None) -> None:
+    """Take a link out of a level, and out of both of its ends."""
+    if identity is None:
+        return
+    level["links"] = [link for link in level["links"] if link is None or _get(link, "id") != identity]
+    for node in level["nodes"]:
+        for slot in node.get("inputs") or ():
+            if slot.get("link") == identity:
+                slot["link"] = None
+        for output in node.get("outputs") or ():
+            if identity in (output.get("links") or ()):
+                output["links"] = [link for link in output["links"] if link != identity]
+    for port in (*(level.get("inputs") or ()), *(level.get("outputs") or ())):
+        if identity in (port.get("linkIds") or ()):
+            port["linkIds"] = [link for link in port["linkIds"] if link != identity]
+
+
+def _renumber(node: Node, level: Level) -> None:
+    """Point every link that ends at a node at the slot that holds it."""
+    at = {slot["link"]: index for index, slot in enumerate(node.get("inputs") or ()) if slot.get("link") is not None}
+    for link in _links(level, at):
+        _set(link, "target_slot", at[_get(link, "id")])

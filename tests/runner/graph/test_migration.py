@@ -1,0 +1,332 @@
+"""Older graphs of ours: frozen as they were released, still good, and moved to the newest."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from portrait_studio.portrait.errors import PortraitError
+from portrait_studio.runner import graph as graphs
+from portrait_studio.runner.client import Client
+from portrait_studio.runner.graph import migration, operations, widgets
+from portrait_studio.runner.graph.document import GraphError
+
+from ..command import invoke, one_sentence
+
+ROOT = Path(__file__).parents[3]
+FROZEN = ROOT / "tests" / "released"
+HASHES = json.loads((FROZEN / "hashes.json").read_text("utf-8"))
+RELEASED = [FROZEN / name for name in HASHES]
+STARTER = ROOT / "workflows" / "portrait-starter.v1.json"
+PRERELEASE = FROZEN / "portrait-starter.0.9.0.json"
+
+
+def node(data: dict, identity: int) -> dict:
+    return next(one for one in data["nodes"] if one["id"] == identity)
+
+
+def changed(change, file: Path = PRERELEASE) -> graphs.UIGraph:
+    data = json.loads(file.read_text("utf-8"))
+    change(data)
+    return graphs.parse(data, file.name)
+
+
+def test_every_frozen_graph_is_listed():
+    assert sorted(HASHES) == sorted(file.name for file in FROZEN.glob("*.json") if file.name != "hashes.json")
+
+
+@pytest.mark.parametrize("file", RELEASED, ids=lambda file: file.stem)
+def test_a_released_graph_never_changes(file):
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == HASHES[file.name]
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("file", RELEASED, ids=lambda file: file.stem)
+def test_a_released_graph_still_runs_and_so_does_what_it_migrates_to(file, host):
+    with Client(host.url) as client:
+        info = client.object_info()
+    old = graphs.read(file)
+    new = graphs.parse(migration.migrate(old).data, "migrated")
+    for graph in (old, new):
+        assert [finding for finding in graphs.check(graph, info) if finding.level == "error"] == []
+    shipped = graphs.read(migration.newest(graphs.declared(old)["name"]))
+    assert graphs.to_api(new, info) == graphs.to_api(shipped, info)
+
+
+def test_the_graph_from_before_the_release_becomes_the_released_one():
+    released = json.loads((FROZEN / "portrait-starter.1.0.0.json").read_text("utf-8"))
+    made = migration.migrate(graphs.read(PRERELEASE))
+    assert (made.old, made.new) == ("0.9.0", graphs.declared(graphs.read(STARTER))["version"])
+    assert made.data["nodes"] == released["nodes"]
+    assert "upscale_cfg" in made.data["extra"]["portrait_studio"]["parameters"]
+
+
+def test_what_a_user_set_is_kept_and_told_as_the_default():
+    def set_values(data):
+        node(data, 65)["widgets_values"][3] = 2.25
+        node(data, 12)["widgets_values"][0] = "빨간 머리"
+        node(data, 1)["pos"] = [1, 2]
+
+    made = migration.migrate(changed(set_values)).data
+    assert node(made, 65)["widgets_values"][3] == 2.25
+    assert node(made, 1)["pos"] == [1, 2]
+    known = made["extra"]["portrait_studio"]["parameters"]
+    assert known["upscale_cfg"]["default"] == 2.25
+    assert known["prompt"]["default"] == "빨간 머리"
+
+
+def test_a_users_own_node_and_parameter_are_kept_and_a_removed_node_is_not_spoken_of():
+    def edit(data):
+        data["nodes"].append({"id": 900, "type": "PrimitiveInt", "widgets_values": [3, "fixed"], "inputs": []})
+        own = {"targets": [{"node": 900, "input": "value"}], "type": "INT"}
+        data["extra"]["portrait_studio"]["parameters"]["mine"] = own
+        gone = node(data, 69)
+        for slot in gone["inputs"]:
+            operations._unlink(data, slot.get("link"))
+        data["nodes"].remove(gone)
+
+    made = graphs.parse(migration.migrate(changed(edit)).data, "edited")
+    assert graphs.parameters(made)["mine"].default == 3
+    assert "900" in made.root.nodes
+    assert graphs.stages(made)[-1].name == "upscale"
+    assert "69" not in graphs.stages(made)[-1].nodes
+
+
+def test_a_graph_out_of_a_picture_names_no_widgets_and_migrates_all_the_same():
+    def compress(data):
+        for one in data["nodes"]:
+            one["inputs"] = [slot for slot in one.get("inputs", ()) if "widget" not in slot or slot.get("link")]
+
+    made = migration.migrate(changed(compress)).data
+    assert node(made, 65)["widgets_values"][3] == 1
+
+
+def test_the_newest_graph_is_left_as_it_is():
+    graph = graphs.read(STARTER)
+    made = migration.migrate(graph)
+    assert made.old == made.new
+    assert made.data == graph.data
+
+
+def spoil_link(data):
+    node(data, 23)["inputs"][0]["link"] = 9999
+
+
+def repeat_id(data):
+    data["nodes"].append(copy.deepcopy(node(data, 23)))
+
+
+def add_value(data):
+    node(data, 65)["widgets_values"].append("one more")
+
+
+def from_the_future(data):
+    data["extra"]["portrait_studio"] |= {"version": "97.0.0", "a_key_of_the_future": 1}
+
+
+def somebody_elses(data):
+    del data["extra"]["portrait_studio"]
+
+
+BAD = {
+    "link 9999": spoil_link,
+    "two nodes have the id 23": repeat_id,
+    "node 65 (Sample the detail) has 1 saved value too many": add_value,
+    "from a newer Portrait Studio": from_the_future,
+    "no graph of Portrait Studio": somebody_elses,
+    "impossible version": lambda data: data["extra"]["portrait_studio"].update(version="one"),
+    "no graph called 'lost'": lambda data: data["extra"]["portrait_studio"].update(name="lost"),
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_a_graph_that_cannot_be_migrated_is_refused_in_one_sentence(words, tmp_path):
+    data = json.loads(PRERELEASE.read_text("utf-8"))
+    BAD[words](data)
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(data), "utf-8")
+    answer = invoke("graph", "migrate", file)
+    assert answer.exit_code == 3
+    assert words in answer.stderr
+    assert one_sentence(answer.stderr)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]
+
+
+def test_the_command_writes_beside_and_never_over_what_is_there(tmp_path):
+    file = tmp_path / "portrait-starter.v0.json"
+    file.write_bytes(PRERELEASE.read_bytes())
+    answer = invoke("graph", "migrate", file, "--json")
+    told = json.loads(answer.stdout)
+    assert (told["from"], told["file"]) == ("0.9.0", "portrait-starter.v1.json")
+    assert file.read_bytes() == PRERELEASE.read_bytes()
+    written = (tmp_path / "portrait-starter.v1.json").read_bytes()
+    assert graphs.declared(graphs.parse(written))["version"] == told["to"]
+    again = invoke("graph", "migrate", file)
+    assert again.exit_code == 5
+    assert one_sentence(again.stderr)
+    assert (tmp_path / "portrait-starter.v1.json").read_bytes() == written
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["portrait-starter.v0.json", "portrait-starter.v1.json"]
+
+
+def test_every_step_of_the_table_leads_on_and_says_why():
+    for step in migration.table()["step"]:
+        assert migration.number(step["from"]) < migration.number(step["to"])
+        assert step["why"]
+        for one in step["operation"]:
+            operations.perform({**one, "type": "no such class"}, {"nodes": []}, {})
+    for name in {step["graph"] for step in migration.table()["step"]}:
+        assert migration.newest(name) is not None
+
+
+# The operations, on the graphs themselves: each there and back again, with nothing else moved.
+
+ORDERS = widgets.shipped_orders()
+DATA = {file.name: json.loads(file.read_text("utf-8")) for file in RELEASED}
+WITH_WIDGETS = sorted(kind for kind, names in ORDERS.items() if len(names) > 1)
+slow = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def places(draw) -> tuple[dict, str, str]:
+    data = copy.deepcopy(DATA[draw(st.sampled_from(sorted(DATA)))])
+    kinds = sorted({one["type"] for one in data["nodes"]} & set(WITH_WIDGETS))
+    kind = draw(st.sampled_from(kinds))
+    return data, kind, draw(st.sampled_from(ORDERS[kind]))
+
+
+def perform(data: dict, **operation) -> dict:
+    operations.perform(operation, data, ORDERS)
+    graphs.parse(data, "after an operation")  # refuses links that are not whole
+    return data
+
+
+def ends(data: dict) -> set[tuple]:
+    """Every link as (from node, output's name, to node, input's name), read through the slots it points to."""
+    nodes = {one["id"]: one for one in data["nodes"]}
+    found = set()
+    for _, origin, out, target, slot, *_ in data["links"]:
+        assert nodes[target]["inputs"][slot]["link"] in {link[0] for link in data["links"]}
+        found.add((origin, nodes[origin]["outputs"][out]["name"], target, nodes[target]["inputs"][slot]["name"]))
+    return found
+
+
+@slow
+@given(places())
+def test_a_renamed_input_comes_back_and_keeps_its_link(place):
+    data, kind, widget = place
+    before = copy.deepcopy(data)
+    renamed = perform(data, do="rename_input", type=kind, input=widget, to="renamed")
+    assert renamed != before
+    assert len(ends(renamed)) == len(ends(before))
+    back = perform(renamed, do="rename_input", type=kind, input="renamed", to=widget)
+    assert back == before
+
+
+@slow
+@given(places())
+def test_a_renamed_class_comes_back(place):
+    data, kind, _ = place
+    before = copy.deepcopy(data)
+    assert not any(one["type"] == kind for one in perform(data, do="rename_node", type=kind, to="Other")["nodes"])
+    assert perform(data, do="rename_node", type="Other", to=kind) == before
+
+
+@slow
+@given(places(), st.integers() | st.text(max_size=9) | st.booleans())
+def test_an_added_widget_takes_its_place_moves_no_other_and_can_be_removed(place, default):
+    data, kind, before_widget = place
+    before = copy.deepcopy(data)
+    perform(data, do="add_widget", type=kind, widget="fresh", kind="STRING", default=default, before=before_widget)
+    orders = {**ORDERS, kind: [*_inserted(ORDERS[kind], "fresh", before_widget)]}
+    for old, new in zip(before["nodes"], data["nodes"], strict=True):
+        if new["type"] == kind:
+            assert widgets.value_of(new, "fresh", orders) == default
+            for name in ORDERS[kind]:
+                assert widgets.value_of(new, name, orders) == widgets.value_of(old, name, ORDERS)
+    assert ends(data) == ends(before)
+    operations.perform({"do": "remove_widget", "type": kind, "widget": "fresh"}, data, orders)
+    assert data == before
+
+
+@slow
+@given(places(), st.data())
+def test_a_moved_widget_takes_its_value_along_and_no_other(place, choice):
+    data, kind, widget = place
+    before = copy.deepcopy(data)
+    others = [name for name in ORDERS[kind] if name != widget]
+    goal = choice.draw(st.sampled_from(others))
+    perform(data, do="move_widget", type=kind, widget=widget, before=goal)
+    orders = {**ORDERS, kind: [*_inserted(others, widget, goal)]}
+    for old, new in zip(before["nodes"], data["nodes"], strict=True):
+        if new["type"] == kind:
+            assert widgets.named(new) == list(orders[kind])
+            for name in ORDERS[kind]:
+                assert widgets.value_of(new, name, orders) == widgets.value_of(old, name, ORDERS)
+    assert ends(data) == ends(before)
+
+
+def _inserted(names, fresh, before):
+    for name in names:
+        if name == before:
+            yield fresh
+        yield name
+
+
+@slow
+@given(places(), st.integers(2, 9))
+def test_a_default_changes_only_where_nobody_had_set_another(place, user):
+    data, kind, widget = place
+    chosen = [one for one in data["nodes"] if one["type"] == kind]
+    held = [widgets.value_of(one, widget, ORDERS) for one in chosen]
+    perform(data, do="change_default", type=kind, widget=widget, **{"from": held[0], "to": user})
+    for one, value in zip(chosen, held, strict=True):
+        same = value == held[0] and isinstance(value, bool) == isinstance(held[0], bool)
+        assert widgets.value_of(one, widget, ORDERS) == (user if same else value)
+
+
+def test_a_replaced_node_keeps_links_and_values_under_their_new_names():
+    data = json.loads(STARTER.read_text("utf-8"))
+    before = copy.deepcopy(data)
+    sockets = ("model", "positive", "negative", "latent_image")
+    kinds = ("MODEL", "CONDITIONING", "CONDITIONING", "LATENT")
+    inputs = [{"name": f"new_{name}", "kind": kind, "from": name} for name, kind in zip(sockets, kinds, strict=True)]
+    inputs += [
+        {"name": "extra", "kind": "INT", "widget": True, "default": 5},
+        {"name": "noise_seed", "kind": "INT", "widget": True, "from": "seed"},
+        {"name": "count", "kind": "INT", "widget": True, "from": "steps"},
+    ]
+    outputs = [{"name": "none", "kind": "MASK"}, {"name": "samples", "kind": "LATENT", "from": 0}]
+    perform(data, do="replace_node", type="KSampler", node=65, to="Sampler2", inputs=inputs, outputs=outputs)
+    new, old = node(data, 65), node(before, 65)
+    assert new["type"] == "Sampler2"
+    seed, control, steps = old["widgets_values"][:3]
+    assert new["widgets_values"] == [5, seed, control, steps]
+    wanted = {name: slot["link"] for slot in old["inputs"] for name in [slot["name"]] if name in sockets}
+    assert {slot["name"]: slot["link"] for slot in new["inputs"][:4]} == {f"new_{key}": wanted[key] for key in sockets}
+    assert [link for link in data["links"] if link[1] == 65] == [
+        [*link[:2], 1, *link[3:]] for link in before["links"] if link[1] == 65
+    ]
+    # The seed is linked as a widget's input; the link has moved with it, those of dropped inputs are gone.
+    assert (5, "INT", 65, "noise_seed") in ends(data)
+    dropped = [slot["link"] for slot in old["inputs"] if slot["name"] == "denoise" and slot["link"]]
+    assert not [link for link in data["links"] if link[0] in dropped]
+
+
+def test_an_operation_that_is_misspelt_is_an_error_of_ours():
+    with pytest.raises(ValueError, match="no operation"):
+        perform({"nodes": []}, do="rename", type="KSampler")
+    with pytest.raises(ValueError, match="takes type"):
+        perform({"nodes": []}, do="move_widget", type="KSampler", widgt="seed")
+
+
+def test_values_that_nothing_names_are_refused_with_what_to_do():
+    data = {"nodes": [{"id": 1, "type": "Unheard", "inputs": [], "widgets_values": [1, 2]}], "links": []}
+    with pytest.raises(GraphError, match="does not tell which of its values is which"):
+        operations.perform({"do": "remove_widget", "type": "Unheard", "widget": "a"}, data, ORDERS)
+    assert issubclass(GraphError, PortraitError)
