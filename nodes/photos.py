@@ -108,7 +108,8 @@ class PortraitPhotoReport(io.ComfyNode):
             display_name="Photo Report",
             category="Portrait Studio/Photos",
             description="Looks at every photo before training: is there a face, large, sharp and well lit enough, is "
-            "it the same person, is it not a near copy of another? Tells what views are missing.",
+            "it the same person, is it not a near copy of another? Tells what views are missing, and which photos "
+            "training will not see, so that likeness can be measured on them.",
             is_input_list=True,
             is_output_node=True,
             inputs=[
@@ -138,8 +139,8 @@ class PortraitPhotoReport(io.ComfyNode):
                     min=-1.0,
                     max=1.0,
                     step=0.001,
-                    tooltip="The likeness that makes two faces one person: 0.363 for photographs, about 0.67 for "
-                    "rendered heads.",
+                    tooltip="The least likeness at which two faces are one person; of a person whose photos are more "
+                    "alike than photographs are (renders), the report asks for more by itself.",
                 ),
                 io.String.Input("names", optional=True, force_input=True, tooltip="The names of the photos."),
                 io.Custom("PORTRAIT_SUBJECT").Input(
@@ -185,9 +186,11 @@ class PortraitPhotoReport(io.ComfyNode):
         rejected = [f"{verdict.name}: {verdict.reason}" for verdict in result.verdicts if not verdict.accepted]
         said = notice(
             "photo_report",
-            rejected + result.missing,
-            f"{len(result.accepted)} of {len(pixels)} photos accepted",
+            rejected + result.doubts + result.missing,
+            f"{len(result.accepted)} of {len(pixels)} photos accepted, {len(result.held_out)} of them held out",
             **{key: facts[key] for key in ("accepted", "rejected", "missing", "backend")},
+            held_out=[result.verdicts[index].name for index in result.held_out],
+            strangers=[result.verdicts[index].name for index in result.strangers],
         )
         said |= ui.PreviewImage(sheet, cls=cls).as_dict()
         chosen, kept = _accepted(pictures, result)

@@ -21,6 +21,7 @@ INK = (34, 34, 36)
 FAINT = (112, 112, 116)
 GREEN = (22, 128, 61)
 RED = (196, 38, 38)
+BLUE = (29, 78, 190)
 # Fonts that hold Korean, Chinese and Japanese as well, as systems name them; Pillow's own holds Latin alone.
 FONTS = (
     "NotoSansCJK-Regular.ttc",
@@ -39,11 +40,13 @@ def draw(photos: Sequence[np.ndarray], report: Report) -> np.ndarray:
     rows = math.ceil(count / columns)
     step_y = CELL + 12 + (1 + TEXT_LINES) * LINE + GAP
     width = GAP + columns * (CELL + GAP)
-    advice = [line for text in report.missing for line in wrapped(text, font(15), width - 2 * GAP, 2)]
+    advice = [
+        line for text in (*report.doubts, *report.missing) for line in wrapped(text, font(15), width - 2 * GAP, 2)
+    ]
     head = GAP + 34 + LINE * len(advice) + GAP
     sheet = Image.new("RGB", (width, head + rows * step_y), PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((GAP, GAP), printable(f"{len(report.accepted)} of {count} photos accepted"), INK, font(24))
+    pen.text((GAP, GAP), printable(_heading(report)), INK, font(24))
     for index, line in enumerate(advice):
         pen.text((GAP, GAP + 36 + index * LINE), line, FAINT, font(15))
     for index, (photo, verdict) in enumerate(zip(photos, report.verdicts, strict=True)):
@@ -52,10 +55,18 @@ def draw(photos: Sequence[np.ndarray], report: Report) -> np.ndarray:
     return np.asarray(sheet)
 
 
+def _heading(report: Report) -> str:
+    words = f"{len(report.accepted)} of {len(report.verdicts)} photos accepted"
+    if report.held_out:
+        words += f", {len(report.held_out)} of them held out of training"
+    strangers = len(report.strangers)
+    return words + (f"; {strangers} of another person" if strangers else "")
+
+
 def _cell(
     sheet: Image.Image, pen: ImageDraw.ImageDraw, left: int, top: int, photo: np.ndarray, verdict: Verdict
 ) -> None:
-    colour = GREEN if verdict.accepted else RED
+    colour, sign, words = _said(verdict)
     scale = CELL / max(photo.shape[:2])
     size = (max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale)))
     thumbnail = Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS)
@@ -74,12 +85,17 @@ def _cell(
             pen.rectangle(box, None, colour if index == verdict.face else (255, 255, 255), 2)
     below = top + CELL + 10
     pen.text((left, below), elided(verdict.name, font(15), CELL), INK, font(15))
-    words = "accepted" if verdict.accepted else verdict.reason
     if verdict.remarks:
         words += "; " + "; ".join(verdict.remarks)
-    # A sign beside the colour, for those who do not tell red from green.
-    for index, line in enumerate(wrapped(("+ " if verdict.accepted else "x ") + words, font(15), CELL, TEXT_LINES)):
+    for index, line in enumerate(wrapped(f"{sign} {words}", font(15), CELL, TEXT_LINES)):
         pen.text((left, below + (1 + index) * LINE), line, colour, font(15))
+
+
+def _said(verdict: Verdict) -> tuple[tuple[int, int, int], str, str]:
+    """Return a verdict as colour, sign (for those who do not tell red from green) and words."""
+    if verdict.held_out:
+        return BLUE, "=", "accepted; held out of training, to measure likeness on"
+    return (GREEN, "+", "accepted") if verdict.accepted else (RED, "x", verdict.reason)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The photo report: which photos of a set teach a person's face, why the others do not, and what is missing."""
+"""The photo report: which photos of a set teach a person's face, why the others do not, which are held out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from . import identity
+from .coverage import LEAST_ACCEPTED, VIEWS, missing
 from .duplicates import fingerprint, near_duplicates
 from .errors import PortraitError
 from .faces import Face, detect
+from .grouping import Person, least_likeness, people
+from .held_out import held_out
 from .quality import Quality, measure
+
+LITTLE_ALIKE = 0.45  # mean cosine of pairs: two thirds of what SFace gives photographs of one person
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,9 @@ class Limits:
 class Verdict:
     """One photo: its name, whether it is accepted, the reason in words, and what was seen in it.
 
-    `face` is the index of the subject's face in `faces`, -1 when there is none; `likeness` its cosine to the subject.
+    `face` is the index of the subject's face in `faces`, -1 when there is none; `likeness` its cosine to the subject,
+    `embedding` its direction. `stranger`: the photo shows another person only. `held_out`: accepted, and kept from
+    training so that likeness can be measured on it.
     """
 
     name: str
@@ -49,6 +56,9 @@ class Verdict:
     face: int = -1
     quality: Quality | None = None
     likeness: float | None = None
+    embedding: np.ndarray | None = None
+    stranger: bool = False
+    held_out: bool = False
 
     def reject(self, reason: str) -> None:
         """Reject the photo; the first reason stays."""
@@ -58,24 +68,42 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Report:
-    """The verdicts in the order of the photos, what the accepted ones leave uncovered, how likeness was measured."""
+    """The verdicts in the order of the photos, what the accepted ones leave uncovered, how likeness was measured.
+
+    `shared` is the number of photos that show the person; `doubts` are sentences on who that is.
+    """
 
     verdicts: list[Verdict]
     missing: list[str]
     backend: str
     limits: Limits
+    shared: int = 0
+    doubts: list[str] = field(default_factory=list)
 
     @property
     def accepted(self) -> list[int]:
         """The indices of the accepted photos."""
         return [index for index, verdict in enumerate(self.verdicts) if verdict.accepted]
 
+    @property
+    def held_out(self) -> list[int]:
+        """The indices of the accepted photos that training must not see."""
+        return [index for index, verdict in enumerate(self.verdicts) if verdict.held_out]
+
+    @property
+    def strangers(self) -> list[int]:
+        """The indices of the photos that show somebody else only."""
+        return [index for index, verdict in enumerate(self.verdicts) if verdict.stranger]
+
     def as_dict(self) -> dict:
         """Return the report as JSON types, numbers rounded to what they mean."""
         return {
             "accepted": len(self.accepted),
             "rejected": len(self.verdicts) - len(self.accepted),
+            "held_out": len(self.held_out),
+            "strangers": len(self.strangers),
             "missing": self.missing,
+            "doubts": self.doubts,
             "backend": self.backend,
             "limits": asdict(self.limits),
             "photos": [_photo(verdict) for verdict in self.verdicts],
@@ -92,8 +120,8 @@ def judge(
 ) -> Report:
     """Return the report on photos `[H, W, 3]` (RGB, uint8).
 
-    The subject is `person` (an embedding `[K]`), or else who is in most photos (by average linkage of the embeddings).
-    In a photo of several people the subject's face counts. `progress` is called with (done, total).
+    The subject is `person` (an embedding `[K]`), or else who is in most photos; see grouping.py. In a photo of several
+    people the subject's face counts. `progress` is called with (done, total).
 
     Raises PortraitError when there are no photos or another number of names.
     """
@@ -111,92 +139,108 @@ def judge(
         embeddings.append([identity.embed(photo, face, embedder) for face in found])
         if progress:
             progress(done, len(photos))
-    subject = person if person is not None else _most_seen(embeddings, limits.same_person)
-    for photo, verdict, measured in zip(photos, verdicts, embeddings, strict=True):
-        _judge_one(photo, verdict, measured, subject, limits)
+    who = _subject(photos, verdicts, embeddings, person, limits)
+    for index, (photo, verdict, measured) in enumerate(zip(photos, verdicts, embeddings, strict=True)):
+        _judge_one(index, photo, verdict, measured, who, limits)
     _reject_duplicates(photos, verdicts)
-    return Report(verdicts, missing(verdicts), embedder.name, limits)
+    if sum(verdict.accepted for verdict in verdicts) >= LEAST_ACCEPTED:
+        for index in held_out(verdicts, [low for _, low, _ in VIEWS]):
+            verdicts[index].held_out = True
+    return Report(verdicts, missing(verdicts), embedder.name, limits, who.photos, who.doubts)
 
 
-def clusters(embeddings: np.ndarray, threshold: float) -> list[list[int]]:
-    """Return groups of indices of embeddings `[N, D]` of length 1, the largest first, by average linkage.
+@dataclass(frozen=True)
+class _Subject:
+    """Who the photos shall show: a direction, the likeness that a face needs, in how many photos the person is."""
 
-    Two groups join while the mean cosine between their members is at least `threshold`, the most alike pair first.
-    """
-    groups = [[index] for index in range(len(embeddings))]
-    means = np.array(embeddings, np.float64)  # unnormalised means: their dot product is the mean pairwise cosine
-    while len(groups) > 1:
-        cosines = means @ means.T
-        np.fill_diagonal(cosines, -2)
-        first, second = sorted(divmod(int(cosines.argmax()), len(groups)))
-        if cosines[first, second] < threshold:
-            break
-        sizes = len(groups[first]), len(groups[second])
-        means[first] = (means[first] * sizes[0] + means[second] * sizes[1]) / sum(sizes)
-        means = np.delete(means, second, 0)
-        groups[first] = groups[first] + groups.pop(second)
-    return sorted((sorted(group) for group in groups), key=lambda group: (-len(group), group[0]))
+    direction: np.ndarray | None
+    least: float
+    photos: int
+    faces: frozenset[tuple[int, int]] = frozenset()
+    doubts: list[str] = field(default_factory=list)
 
 
-def missing(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return what to add, in words, for the accepted photos to cover a person from all sides and in several frames."""
-    accepted = [verdict for verdict in verdicts if verdict.accepted and verdict.quality]
-    yaws = [verdict.quality.yaw for verdict in accepted if verdict.quality]
-    wanted = []
-    if len(accepted) < 5:
-        wanted.append(f"add photos: {len(accepted)} accepted, 5 are the least that teach a face, 10 to 20 are better")
-    views = (
-        ("a frontal view, looking into the camera", -15, 15),
-        ("a view turned half to the left of the picture", -45, -15),
-        ("a view turned half to the right of the picture", 15, 45),
-        ("a left profile, the nose pointing to the left of the picture", -91, -45),
-        ("a right profile, the nose pointing to the right of the picture", 45, 91),
-    )
-    wanted += [f"add {view}" for view, low, high in views if not any(low <= yaw < high for yaw in yaws)]
-    return wanted
+def _subject(
+    photos: Sequence[np.ndarray],
+    verdicts: Sequence[Verdict],
+    embeddings: Sequence[Sequence[np.ndarray]],
+    person: np.ndarray | None,
+    limits: Limits,
+) -> _Subject:
+    places = [(index, face) for index, verdict in enumerate(verdicts) for face in range(len(verdict.faces))]
+    # A blurred or dark face resembles nobody, and would make the person seem more varied than they are.
+    good = [place for place in places if not _spoilt(photos[place[0]], verdicts[place[0]].faces[place[1]], limits)]
+    places = good or places
+    if not places:
+        return _Subject(person, limits.same_person, 0)
+    directions = np.stack([embeddings[index][face] for index, face in places])
+    known = people(directions, [index for index, _ in places], limits.same_person)
+    if person is None:
+        chosen, direction = known[0], identity.reference(list(directions[list(known[0].faces)]))
+    else:
+        alike = [identity.likeness(identity.reference(list(directions[list(each.faces)])), person) for each in known]
+        chosen, direction = known[int(np.argmax(alike))], person
+        if max(alike) < limits.same_person:
+            return _Subject(person, limits.same_person, 0)
+    faces = frozenset(places[face] for face in chosen.faces)
+    doubts = _doubts(chosen, known) if person is None else []
+    return _Subject(direction, least_likeness(chosen, limits.same_person), chosen.photos, faces, doubts)
 
 
-def _most_seen(embeddings: Sequence[Sequence[np.ndarray]], threshold: float) -> np.ndarray | None:
-    everyone = [embedding for photo in embeddings for embedding in photo]
-    owners = [index for index, photo in enumerate(embeddings) for _ in photo]
-    if not everyone:
-        return None
-    groups = clusters(np.stack(everyone), threshold)
-    # The person in most photos, not with most faces: twelve heads of one picture are one photo.
-    largest = max(groups, key=lambda group: len({owners[index] for index in group}))
-    return identity.reference([everyone[index] for index in largest])
+def _doubts(chosen: Person, known: Sequence[Person]) -> list[str]:
+    doubts = []
+    rival = max((each.photos for each in known if each is not chosen), default=0)
+    if rival >= max(2, chosen.photos / 2):
+        doubts.append(
+            f"{chosen.photos} photos show one person and {rival} another; connect a reference photo of whom you mean"
+        )
+    if chosen.photos > 1 and chosen.alike < LITTLE_ALIKE:
+        doubts.append(f"the faces are little alike (mean likeness {chosen.alike:.2f}); look whether it is one person")
+    return doubts
+
+
+def _spoilt(photo: np.ndarray, face: Face, limits: Limits) -> str:
+    """Return what keeps a face from showing its likeness, or nothing."""
+    size = round(min(face.box[2:]))
+    if size < limits.min_face:
+        return f"face too small: {size} px, {limits.min_face} needed"
+    quality = measure(photo, face)
+    if abs(quality.roll) > limits.max_roll:
+        return f"lies on its side ({abs(quality.roll):.0f} degrees); rotate the photo"
+    if quality.brightest < limits.min_brightest:
+        return "face too dark"
+    if quality.blown > limits.max_blown:
+        return f"face over-exposed: {quality.blown:.0%} is pure white"
+    if quality.sharpness < limits.min_sharpness:
+        return "face blurred"
+    return ""
 
 
 def _judge_one(
+    index: int,
     photo: np.ndarray,
     verdict: Verdict,
     embeddings: Sequence[np.ndarray],
-    subject: np.ndarray | None,
+    subject: _Subject,
     limits: Limits,
 ) -> None:
-    if not verdict.faces or subject is None:
+    if not verdict.faces or subject.direction is None:
         verdict.reject("no face found")
         return
-    cosines = [identity.likeness(embedding, subject) for embedding in embeddings]
+    cosines = [identity.likeness(embedding, subject.direction) for embedding in embeddings]
     verdict.face = int(np.argmax(cosines))
     verdict.likeness = cosines[verdict.face]
+    verdict.embedding = embeddings[verdict.face]
     face = verdict.faces[verdict.face]
     quality = verdict.quality = measure(photo, face)
-    size = round(min(face.box[2:]))
     others = len(verdict.faces) - 1
     # What spoils the likeness itself comes before the likeness.
-    if size < limits.min_face:
-        verdict.reject(f"face too small: {size} px, {limits.min_face} needed")
-    if abs(quality.roll) > limits.max_roll:
-        verdict.reject(f"lies on its side ({abs(quality.roll):.0f} degrees); rotate the photo")
-    if quality.brightest < limits.min_brightest:
-        verdict.reject("face too dark")
-    if quality.blown > limits.max_blown:
-        verdict.reject(f"face over-exposed: {quality.blown:.0%} is pure white")
-    if quality.sharpness < limits.min_sharpness:
-        verdict.reject("face blurred")
-    if verdict.likeness < limits.same_person:
-        verdict.reject(f"another person (likeness {verdict.likeness:.2f}, {limits.same_person:.2f} needed)")
+    if reason := _spoilt(photo, face, limits):
+        verdict.reject(reason)
+    least = limits.same_person if (index, verdict.face) in subject.faces else subject.least
+    if verdict.likeness < least:
+        verdict.stranger = verdict.accepted
+        verdict.reject(f"another person (likeness {verdict.likeness:.2f}, {least:.2f} needed)")
     if abs(quality.yaw) > limits.max_yaw:
         side = "right" if quality.yaw > 0 else "left"
         verdict.reject(f"turned away to the {side} ({abs(quality.yaw):.0f} degrees, at most {limits.max_yaw:.0f})")
@@ -234,6 +278,8 @@ def _photo(verdict: Verdict) -> dict:
     return {
         "name": verdict.name,
         "accepted": verdict.accepted,
+        "held_out": verdict.held_out,
+        "stranger": verdict.stranger,
         "reason": verdict.reason,
         "remarks": verdict.remarks,
         "faces": len(verdict.faces),

@@ -150,27 +150,6 @@ def test_missing_views_are_asked_for():
     assert len(report.missing([seen(yaw, accepted=False) for yaw in (0, 30, -30, 60, -60)])) == 6
 
 
-def unit(*angles: float) -> np.ndarray:
-    return np.array([(np.cos(angle), np.sin(angle)) for angle in np.radians(angles)])
-
-
-def test_clusters_come_largest_first_and_join_by_their_mean():
-    assert report.clusters(unit(0, 90, 5, 100, 10), 0.9) == [[0, 2, 4], [1, 3]]
-    assert report.clusters(unit(0), 0.9) == [[0]]
-    # A chain: each link is close, the ends are not, so average linkage does not swallow it whole.
-    assert len(report.clusters(unit(0, 40, 80, 120, 160), np.cos(np.radians(45)))) > 1
-
-
-@settings(deadline=None)
-@given(st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(-1, 1))
-def test_clusters_share_everybody_out(count, seed, threshold):
-    points = np.random.default_rng(seed).normal(size=(count, 8))
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
-    groups = report.clusters(points, threshold)
-    assert sorted(index for group in groups for index in group) == list(range(count))
-    assert [len(group) for group in groups] == sorted(map(len, groups), reverse=True)
-
-
 @pytest.mark.parametrize(
     ("changed", "same"),
     [
