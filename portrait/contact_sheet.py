@@ -94,7 +94,7 @@ def _cell(
 def _said(verdict: Verdict) -> tuple[tuple[int, int, int], str, str]:
     """Return a verdict as colour, sign (for those who do not tell red from green) and words."""
     if verdict.held_out:
-        return BLUE, "=", "accepted; held out of training, to measure likeness on"
+        return BLUE, "=", "accepted; held out, to measure likeness on"
     return (GREEN, "+", "accepted") if verdict.accepted else (RED, "x", verdict.reason)
 
 
