@@ -49,6 +49,7 @@ class TrainSettings:
     clip_norm           the largest norm of the gradient; 0 is off
     ema_decay           of the LoRA's running mean, which is what is sampled and saved; 0 is off
     prior_weight        of the class images' loss; 0 trains without them
+    prior_share         how many of the pictures seen are class images, 0..1
     class_images        how many pictures of the class the base model makes, once
     mask_weight         what the loss at the face weighs more than elsewhere; 0 is off
     caption_dropout     the share of passes without words, so that guidance keeps its other half
@@ -57,7 +58,7 @@ class TrainSettings:
     sample_steps, sample_cfg  of the sampler that makes them
     patience            early stop after so many judged checkpoints without a better one; 0 never stops
     fuse_best           how many of the best checkpoints are fused at the end; 1 fuses nothing
-    precision           "auto" (bf16 on a card that can, else fp32), "fp32" or "bf16"
+    precision           "auto" (bf16 where it is fast, else fp32), "fp32" or "bf16"
     gradient_checkpointing    less memory for more time
     compile             torch.compile for the UNet; worth it from about a thousand steps on
     """
@@ -79,6 +80,7 @@ class TrainSettings:
     clip_norm: float = 1.0
     ema_decay: float = 0.98
     prior_weight: float = 0.5
+    prior_share: float = 0.25
     class_images: int = 24
     mask_weight: float = 1.0
     caption_dropout: float = 0.05
@@ -99,7 +101,7 @@ class TrainSettings:
 
     @property
     def passes(self) -> int:
-        """How many pictures training sees, class images not counted."""
+        """How many pictures training sees, class images among them."""
         return self.steps * self.batch * self.accumulation
 
     def with_changes(self, changes: Mapping[str, Any]) -> TrainSettings:
@@ -130,6 +132,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "clip_norm": (0, 1000),
     "ema_decay": (0, 0.99999),
     "prior_weight": (0, 10),
+    "prior_share": (0, 0.9),
     "class_images": (0, 1000),
     "mask_weight": (0, 100),
     "caption_dropout": (0, 1),

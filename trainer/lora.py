@@ -1,0 +1,145 @@
+"""Low-rank adaptation (Hu et al. 2021, arXiv:2106.09685) of linear and convolution layers, in kohya's file format.
+
+A layer's output gains `alpha / rank * up(down(x))`; the layer's own weights are never touched. Keys are kohya's:
+`<name>.lora_down.weight [rank, in(, k, k)]`, `<name>.lora_up.weight [out, rank(, 1, 1)]`, `<name>.alpha []`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ..portrait.errors import PortraitError
+
+DOWN, UP, ALPHA = ".lora_down.weight", ".lora_up.weight", ".alpha"
+
+
+class LoraError(PortraitError):
+    """A LoRA does not fit the model."""
+
+
+class Adapter:
+    """The change of one layer: `down` and `up` are float32 leaf tensors, `scale` is alpha / rank."""
+
+    def __init__(self, layer: nn.Module, rank: int, alpha: float, generator: torch.Generator) -> None:
+        weight = layer.weight
+        out, into = weight.shape[:2]
+        self.rank = min(rank, out, into)
+        # A layer too small for the rank keeps the scale that the others have.
+        self.alpha = alpha * self.rank / rank
+        # kohya's beginning (networks/lora.py): kaiming uniform down, as torch begins a linear layer, and zero up.
+        bound = 1 / math.sqrt(weight[0].numel())
+        down = torch.rand((self.rank, *weight.shape[1:]), generator=generator).mul_(2 * bound).sub_(bound)
+        self.down = down.to(weight.device).requires_grad_()
+        self.up = torch.zeros(out, self.rank, *(1 for _ in weight.shape[2:]), device=weight.device).requires_grad_()
+        self.layer = layer
+
+    @property
+    def scale(self) -> float:
+        """What the low-rank product is multiplied by."""
+        return self.alpha / self.rank
+
+    def change(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the adapter adds to the layer's output for the input `x`, in the precision of `x`."""
+        down, up = self.down.to(x.dtype), (self.up * self.scale).to(x.dtype)
+        if isinstance(self.layer, nn.Conv2d):
+            layer = self.layer
+            inner = functional.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)
+            return functional.conv2d(inner, up)
+        return functional.linear(functional.linear(x, down), up)
+
+
+class Lora:
+    """Adapters on named layers of one model; `targets` maps kohya's names to the layers.
+
+    The start depends on `seed` and on nothing else. Raises LoraError when there is no layer to adapt.
+    """
+
+    def __init__(self, targets: Mapping[str, nn.Module], rank: int, alpha: float, seed: int = 0) -> None:
+        if not targets:
+            raise LoraError("This model has no attention or feed-forward layers that a LoRA could change.")
+        generator = torch.Generator().manual_seed(seed)
+        self.adapters = {name: Adapter(targets[name], rank, alpha, generator) for name in sorted(targets)}
+
+    def parameters(self, prefix: str = "") -> list[torch.Tensor]:
+        """Return the trained tensors whose names begin with `prefix`, in a fixed order."""
+        chosen = [adapter for name, adapter in self.adapters.items() if name.startswith(prefix)]
+        return [tensor for adapter in chosen for tensor in (adapter.down, adapter.up)]
+
+    @contextlib.contextmanager
+    def attached(self) -> Iterator[None]:
+        """Make the layers give their changed output; the layers are as before afterwards, whatever happens."""
+        for adapter in self.adapters.values():
+            adapter.layer.forward = _changed(adapter, adapter.layer.forward)
+        try:
+            yield
+        finally:
+            for adapter in self.adapters.values():
+                del adapter.layer.forward
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return copies of all tensors on the CPU under kohya's keys."""
+        state = {}
+        for name, adapter in self.adapters.items():
+            state[name + DOWN] = adapter.down.detach().cpu().clone()
+            state[name + UP] = adapter.up.detach().cpu().clone()
+            state[name + ALPHA] = torch.tensor(float(adapter.alpha))
+        return state
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take the tensors over, in place. Raises LoraError when a name or a shape is another."""
+        wanted = {name + suffix for name in self.adapters for suffix in (DOWN, UP, ALPHA)}
+        if set(state) != wanted:
+            odd = sorted(set(state) ^ wanted)[0]
+            raise LoraError(f"The LoRA was trained on another kind of checkpoint ({odd!r} is on one side only).")
+        with torch.no_grad():
+            for name, adapter in self.adapters.items():
+                for tensor, key in ((adapter.down, name + DOWN), (adapter.up, name + UP)):
+                    if tensor.shape != state[key].shape:
+                        shapes = f"{list(state[key].shape)} instead of {list(tensor.shape)}"
+                        raise LoraError(f"The LoRA has another rank or layer size: {key} is {shapes}.")
+                    tensor.copy_(state[key])
+                adapter.alpha = float(state[name + ALPHA])
+
+
+class Average:
+    """An exponential moving average of a LoRA's tensors (with the early steps' bias taken out)."""
+
+    def __init__(self, lora: Lora, decay: float) -> None:
+        self.lora, self.decay, self.steps = lora, decay, 0
+        self.values = [tensor.detach().clone() for tensor in lora.parameters()]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the LoRA's present tensors in."""
+        self.steps += 1
+        # As in Adam: with the plain decay the start would still weigh in a short training.
+        decay = min(self.decay, self.steps / (self.steps + 9))
+        torch._foreach_lerp_(self.values, [t.detach() for t in self.lora.parameters()], 1 - decay)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Lend the LoRA the averaged tensors for a while."""
+        own = [tensor.detach().clone() for tensor in self.lora.parameters()]
+        self._set(self.values)
+        try:
+            yield
+        finally:
+            self._set(own)
+
+    @torch.no_grad()
+    def _set(self, values: list[torch.Tensor]) -> None:
+        for tensor, value in zip(self.lora.parameters(), values, strict=True):
+            tensor.copy_(value)
+
+
+def _changed(adapter: Adapter, forward):  # noqa: ANN001, ANN202 - a layer's own forward, whatever its signature
+    def with_change(x: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
+        return forward(x, *args, **kwargs) + adapter.change(x)
+
+    return with_change

@@ -1,0 +1,165 @@
+"""Where a training keeps what it needs to go on after a crash: whole files only, safetensors and JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..portrait.errors import PortraitError
+from ..portrait.subjects import check_safetensors
+
+LOCK, STATE, NOTES = "lock", "state.safetensors", "state.json"
+
+
+class StateError(PortraitError):
+    """A training cannot keep or find its files."""
+
+
+class Busy(StateError):
+    """Another process trains this subject."""
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all. Raises StateError when the disk refuses."""
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        advice = "free some space" if error.errno == errno.ENOSPC else "look at the disk and the folder's permissions"
+        raise StateError(
+            f"{path.name} of the training of {_subject(path)!r} cannot be written ({error.strerror or error}); {advice}."
+        ) from None
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors as safetensors, whole or not at all. Raises StateError when the disk refuses."""
+    from safetensors.torch import save
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write(path, save(plain, dict(metadata) if metadata else None))
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read tensors. Raises PortraitError when the file is missing or not whole."""
+    from safetensors.torch import load_file
+
+    check_safetensors(path)
+    return load_file(path)
+
+
+def save(folder: Path, parts: Mapping[str, Mapping[str, torch.Tensor]], notes: Mapping[str, Any]) -> None:
+    """Keep the state of a training; each of `parts` is a group of tensors.
+
+    The notes name the tensors' file and are replaced last, so that a crash between the two leaves the older state.
+    Raises StateError when the disk refuses.
+    """
+    name = f"state-{int(notes['step']):06d}.safetensors"
+    joint = {f"{part}/{key}": tensor for part, tensors in parts.items() for key, tensor in tensors.items()}
+    save_tensors(folder / name, joint)
+    write(folder / NOTES, json.dumps({**notes, "tensors": name}, ensure_ascii=False, indent=1).encode() + b"\n")
+    for old in folder.glob("state-*.safetensors"):
+        if old.name != name:
+            old.unlink(missing_ok=True)
+
+
+def load(folder: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]] | None:
+    """Return what `save` kept, or None when there is nothing whole to go on from."""
+    try:
+        notes = json.loads((folder / NOTES).read_text("utf-8"))
+        tensors = load_tensors(folder / Path(notes["tensors"]).name)
+    except (OSError, ValueError, KeyError, TypeError, PortraitError):
+        return None
+    parts: dict[str, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        part, _, name = key.partition("/")
+        parts.setdefault(part, {})[name] = tensor
+    return parts, notes
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of `folder`; a lock whose process is gone is taken over.
+
+    Raises Busy when another living process holds it, StateError when the disk refuses.
+    """
+    lock = folder / LOCK
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _take(lock)
+    except OSError as error:
+        raise StateError(
+            f"The training of {_subject(lock)!r} cannot be locked ({error.strerror}); look at the folder's permissions."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _take(lock: Path) -> None:
+    for _ in range(2):
+        try:
+            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        except FileExistsError:
+            owner = _owner(lock)
+            if owner is not None and _alive(owner):
+                raise Busy(
+                    f"The subject {_subject(lock)!r} is being trained already (process {owner}); wait for it, or choose "
+                    "another name."
+                ) from None
+            lock.unlink(missing_ok=True)
+            continue
+        with os.fdopen(handle, "w") as file:
+            file.write(str(os.getpid()))
+        return
+    raise Busy(f"The subject {_subject(lock)!r} is being trained already; wait for it, or choose another name.")
+
+
+def _owner(lock: Path) -> int | None:
+    try:
+        return int(lock.read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _alive(process: int) -> bool:
+    if os.name != "posix":
+        # There os.kill would end the process instead of asking; a lock of today is believed.
+        return process == os.getpid() or _windows_alive(process)
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _windows_alive(process: int) -> bool:
+    import ctypes
+
+    kernel = ctypes.windll.kernel32  # pyright: ignore[reportAttributeAccessIssue]: there on Windows alone
+    handle = kernel.OpenProcess(0x1000, False, process)  # PROCESS_QUERY_LIMITED_INFORMATION
+    if handle:
+        kernel.CloseHandle(handle)
+    return bool(handle)
+
+
+def _subject(file: Path) -> str:
+    """Return whose training a file belongs to: <subject>/training/<file>."""
+    parents = [parent.name for parent in file.parents]
+    return parents[parents.index("training") + 1] if "training" in parents[:-1] else file.parent.name
