@@ -33,5 +33,5 @@ def batch(sizes: Sequence[Hashable], count: int, number: int, seed: int) -> list
 
 
 def class_pictures(count: int, share: float, number: int) -> int:
-    """Return how many of the `count` pictures of pass `number` show the class, `share` (0..1) of all in the long run."""
+    """Return how many of the `count` pictures of pass `number` show the class; in the long run `share` (0..1) do."""
     return int((number + 1) * count * share + 1e-9) - int(number * count * share + 1e-9)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import nn
@@ -138,7 +138,7 @@ class Average:
             tensor.copy_(value)
 
 
-def _changed(adapter: Adapter, forward):  # noqa: ANN001, ANN202 - a layer's own forward, whatever its signature
+def _changed(adapter: Adapter, forward: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     def with_change(x: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
         return forward(x, *args, **kwargs) + adapter.change(x)
 

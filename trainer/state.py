@@ -22,7 +22,7 @@ class StateError(PortraitError):
     """A training cannot keep or find its files."""
 
 
-class Busy(StateError):
+class BusyError(StateError):
     """Another process trains this subject."""
 
 
@@ -41,7 +41,7 @@ def write(path: Path, content: bytes) -> None:
             beside.unlink()
         advice = "free some space" if error.errno == errno.ENOSPC else "look at the disk and the folder's permissions"
         raise StateError(
-            f"{path.name} of the training of {_subject(path)!r} cannot be written ({error.strerror or error}); {advice}."
+            f"The training of {_subject(path)!r} cannot write {path.name} ({error.strerror or error}); {advice}."
         ) from None
 
 
@@ -94,7 +94,7 @@ def load(folder: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, An
 def locked(folder: Path) -> Iterator[None]:
     """Keep other trainings out of `folder`; a lock whose process is gone is taken over.
 
-    Raises Busy when another living process holds it, StateError when the disk refuses.
+    Raises BusyError when another living process holds it, StateError when the disk refuses.
     """
     lock = folder / LOCK
     try:
@@ -117,16 +117,16 @@ def _take(lock: Path) -> None:
         except FileExistsError:
             owner = _owner(lock)
             if owner is not None and _alive(owner):
-                raise Busy(
-                    f"The subject {_subject(lock)!r} is being trained already (process {owner}); wait for it, or choose "
-                    "another name."
+                raise BusyError(
+                    f"The subject {_subject(lock)!r} is being trained already (process {owner}); "
+                    "wait for it, or choose another name."
                 ) from None
             lock.unlink(missing_ok=True)
             continue
         with os.fdopen(handle, "w") as file:
             file.write(str(os.getpid()))
         return
-    raise Busy(f"The subject {_subject(lock)!r} is being trained already; wait for it, or choose another name.")
+    raise BusyError(f"The subject {_subject(lock)!r} is being trained already; wait for it, or choose another name.")
 
 
 def _owner(lock: Path) -> int | None:
