@@ -1,0 +1,41 @@
+"""Which layout a base checkpoint has, told from the header of the file alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ...portrait import subjects
+from .data import table
+from .errors import KohyaError
+
+
+def layout(path: Path) -> str:
+    """Return "sd15" or "sdxl".
+
+    No tensor is read. sd-scripts builds both networks with the published sizes, so one with other sizes (the pocket
+    checkpoint, SD2, a pruned network) cannot be loaded there. Raises KohyaError naming the file and the first size
+    that differs, SubjectError when it is not a whole .safetensors file.
+    """
+    subjects.check_safetensors(path)
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    shapes = {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    layouts = table("layouts")
+    for name, wanted in layouts.items():
+        if all(shapes.get(key) == shape for key, shape in wanted["shapes"].items()):
+            return name
+    for wanted in layouts.values():
+        if any(key in shapes for key in wanted["told_by"]):
+            key, shape = next((key, shape) for key, shape in wanted["shapes"].items() if shapes.get(key) != shape)
+            found = "x".join(map(str, shapes[key])) if key in shapes else "missing"
+            raise KohyaError(
+                f"{path.name} is laid out as {wanted['name']} but {key} is {found} instead of "
+                f"{'x'.join(map(str, shape))}, and sd-scripts loads no other size; use the native trainer for it."
+            )
+    raise KohyaError(f"{path.name} is no SD1.5 or SDXL checkpoint; choose one that holds UNet, text encoder and VAE.")
+
+
+def script(name: str) -> str:
+    """Return the training script of sd-scripts for a layout."""
+    return str(table("layouts")[name]["script"])
