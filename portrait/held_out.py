@@ -20,7 +20,7 @@ TYPICAL = 0.05  # likenesses to the person's mean that differ by less say the sa
 def held_out(verdicts: Sequence[Verdict], edges: Sequence[float]) -> list[int]:
     """Return the indices of the photos to hold out: a fifth of the accepted ones, at least two, always the same ones.
 
-    They are spread over the turns of the head up to FRONTAL degrees, each a typical one of its stretch, large and sharp.
+    They are spread over the turns of the head up to FRONTAL degrees: of each stretch a typical one, large and sharp.
     A photo that is the only one of its view (between two of `edges`, degrees of yaw), that shows other faces, or whose
     face is cut by the border is taken only for want of others.
     """

@@ -30,7 +30,8 @@ def step_for(resolution: int) -> int:
 def sizes(resolution: int, step: int | None = None) -> tuple[tuple[int, int], ...]:
     """Return all (width, height), the narrowest first: multiples of `step`, area at most `resolution` squared.
 
-    Of each width the tallest is taken, no side is more than twice the other, and every size has its mirror.
+    The square is among them. Of each width the tallest is taken, no side is more than twice the other, and every size
+    has its mirror.
 
     Raises PortraitError when the resolution is smaller than the step, or the step no multiple of 8.
     """
@@ -40,9 +41,9 @@ def sizes(resolution: int, step: int | None = None) -> tuple[tuple[int, int], ..
             f"Buckets of resolution {resolution} in steps of {step} do not exist; use a step that is a multiple of "
             f"{LEAST_STEP} and a resolution of at least that."
         )
-    upright = []
-    for width in range(step, resolution + 1, step):
-        height = int(resolution**2 / width // step * step)
+    upright, side = [], resolution // step * step
+    for width in range(step, side + 1, step):
+        height = side**2 // width // step * step
         if width <= height <= MOST_ASPECT * width:
             upright.append((width, height))
     lying = [(height, width) for width, height in reversed(upright) if width != height]
