@@ -23,6 +23,7 @@ from .display import Display
 from .errors import AddressError, exit_code
 from .job import job_id, run, upload_photos
 from .migrate_command import migrate_command
+from .models_command import models
 
 app = typer.Typer(
     help="Portraits from graphs, without a browser.",
@@ -34,6 +35,7 @@ app = typer.Typer(
 graphs = typer.Typer(help="Look into a graph and convert it.", no_args_is_help=True)
 app.add_typer(graphs, name="graph")
 graphs.command("migrate")(migrate_command)
+app.add_typer(models, name="models")
 
 
 def main() -> None:
