@@ -8,6 +8,7 @@ class PortraitStudioExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return every node class; the imports stay here so that the command line never loads ComfyUI."""
+        from .face_parts import PortraitFaceParts, PortraitFacePose
         from .faces import PortraitFaceCrop, PortraitFaceDetector, PortraitFacePaste
         from .identity import PortraitIdentityScore
         from .photos import PortraitLoadPhotos, PortraitPhotoReport
@@ -21,6 +22,8 @@ class PortraitStudioExtension(ComfyExtension):
             PortraitFaceCrop,
             PortraitFacePaste,
             PortraitFaceDetector,
+            PortraitFaceParts,
+            PortraitFacePose,
             PortraitIdentityScore,
             PortraitLoadSubject,
             PortraitPosePreset,

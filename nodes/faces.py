@@ -173,16 +173,33 @@ class PortraitFacePaste(io.ComfyNode):
                     step=0.05,
                     tooltip="How far the crop's colours are pulled towards those of the picture beneath.",
                 ),
+                io.Mask.Input(
+                    "only",
+                    optional=True,
+                    tooltip="How much of the crop is seen at each point; where it is black, the picture stays.",
+                ),
+                io.Mask.Input(
+                    "keep_colour",
+                    optional=True,
+                    tooltip="Where the crop keeps its own colours whatever colour match says, such as the lips.",
+                ),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The picture with the crops in it.")],
         )
 
     @classmethod
     def execute(
-        cls, image: torch.Tensor, crops: torch.Tensor, info: FaceCrops, feather: float, colour_match: float
+        cls,
+        image: torch.Tensor,
+        crops: torch.Tensor,
+        info: FaceCrops,
+        feather: float,
+        colour_match: float,
+        only: torch.Tensor | None = None,
+        keep_colour: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         """Paste."""
-        return io.NodeOutput(_paste(image, crops, info, feather, colour_match))
+        return io.NodeOutput(_paste(image, crops, info, feather, colour_match, only, keep_colour))
 
 
 # The node's input is called crops, as the module is.

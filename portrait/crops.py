@@ -20,6 +20,7 @@ from .sampling import PADDINGS, resize, sample, window
 MASK_GROWTH = 1.15
 MASK_INNER, MASK_OUTER = 0.9, 1.15
 BACK_PROJECTIONS = 2
+LEAST_OPACITY = 0.5 / 255  # below it nothing of a crop is seen, but a change of size leaves such values beside a mask
 
 
 class CropError(PortraitError):
@@ -107,8 +108,29 @@ def face_masks(crops: FaceCrops, size: int, device: torch.device | str = "cpu") 
     """Return the soft face regions `[N, size, size]`, 0..1: an ellipse a little larger than the face box."""
     axis = torch.arange(size, device=device, dtype=torch.float32) + 0.5
     y, x = torch.meshgrid(axis, axis, indexing="ij")
-    masks = [_ellipse(region, size, x, y) for region in crops.regions]
+    masks = [smooth_step(MASK_OUTER, MASK_INNER, radius(region, size, x, y)) for region in crops.regions]
     return torch.stack(masks) if masks else torch.zeros((0, size, size), device=device)
+
+
+def radius(region: Region, size: int, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return how far points of the crop of `size` px lie from the middle of the face: 1 on the border of its ellipse.
+
+    The ellipse is the detector's box grown by MASK_GROWTH. YuNet's box stands upright in the picture; the face in it
+    leans by its roll.
+    """
+    centre_x, centre_y = region.to_crop(*region.face.centre, size)
+    half = [extent * MASK_GROWTH / 2 * size / region.side for extent in region.face.box[2:]]
+    lean = math.radians(region.face.roll - region.angle)
+    dx, dy = x - centre_x, y - centre_y
+    u = (dx * math.cos(lean) + dy * math.sin(lean)) / half[0]
+    v = (-dx * math.sin(lean) + dy * math.cos(lean)) / half[1]
+    return torch.sqrt(u * u + v * v)
+
+
+def smooth_step(zero: float, one: float, values: torch.Tensor) -> torch.Tensor:
+    """Return a smooth ramp of the values: 0 at `zero` and before it, 1 at `one` and beyond it."""
+    ramp = ((values - zero) / (one - zero)).clamp(0, 1)
+    return ramp * ramp * (3 - 2 * ramp)
 
 
 def letterbox(image: torch.Tensor, size: int) -> torch.Tensor:
@@ -123,7 +145,13 @@ def letterbox(image: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def paste(
-    images: torch.Tensor, patches: torch.Tensor, crops: FaceCrops, feather: float = 0.1, colour_match: float = 0.0
+    images: torch.Tensor,
+    patches: torch.Tensor,
+    crops: FaceCrops,
+    feather: float = 0.1,
+    colour_match: float = 0.0,
+    only: torch.Tensor | None = None,
+    keep_colour: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return the pictures `[B, H, W, C]` with the crops `[N, S, S, C]` back in their places.
 
@@ -131,18 +159,31 @@ def paste(
     colours of a crop towards those of the picture beneath it. `S` may differ from the size the crops were cut at. Where
     crops overlap, each counts most near its own face. Pixels outside every crop keep their bits.
 
-    Raises CropError when the number of crops or the size of the pictures is not the plan's.
+    `only` `[N, s, s]`, 0..1, is how much of a crop is seen at each point: where it is 0, the picture keeps its bits.
+    `keep_colour` `[N, s, s]` is where the crop keeps its own colours whatever `colour_match` says, such as the lips.
+
+    Raises CropError when the number of crops or masks or the size of the pictures is not the plan's.
     """
     _check_size(images, crops)
     if len(patches) != len(crops) and len(crops):
         raise CropError(
             f"{len(patches)} crops cannot be pasted into {len(crops)} places; connect the crops of this info."
         )
+    for masks in (only, keep_colour):
+        if masks is not None and len(masks) != len(crops) and len(crops):
+            raise CropError(f"{len(masks)} masks do not fit {len(crops)} crops; connect the masks of this info.")
     result = images.clone()
     for frame in sorted({region.frame for region in crops.regions}):
         chosen = [index for index, region in enumerate(crops.regions) if region.frame == frame]
         pieces = [
-            _place_one(images[frame], patches[index].to(images), crops.regions[index], feather, colour_match)
+            _place_one(
+                images[frame],
+                patches[index].to(images),
+                crops.regions[index],
+                feather,
+                colour_match,
+                *(None if masks is None else masks[index].to(images)[..., None] for masks in (only, keep_colour)),
+            )
             for index in chosen
         ]
         result[frame] = _blend(images[frame], pieces)
@@ -200,12 +241,24 @@ def _cut_one(image: torch.Tensor, region: Region, size: int, padding: str) -> to
     return _turned(window(image, box.left, box.top, box.side, padding), box, region, size).clamp(0, 1)
 
 
-def _place_one(image: torch.Tensor, patch: torch.Tensor, region: Region, feather: float, colour_match: float) -> _Piece:
-    """Return the crop as it lies in the picture."""
+def _place_one(
+    image: torch.Tensor,
+    patch: torch.Tensor,
+    region: Region,
+    feather: float,
+    colour_match: float,
+    only: torch.Tensor | None,
+    keep_colour: torch.Tensor | None,
+) -> _Piece:
+    """Return the crop as it lies in the picture; the masks are `[s, s, 1]`."""
     if colour_match > 0:
         mask = face_masks(FaceCrops(0, 0, (region,)), patch.shape[0], image.device)[0]
         beneath = _cut_one(image, region, patch.shape[0], "edge")
-        patch = match_colour(patch, beneath, mask.to(image), colour_match)
+        matched = match_colour(patch, beneath, mask.to(image), colour_match)
+        if keep_colour is not None:
+            kept = resize(keep_colour, patch.shape[0], patch.shape[0]).clamp(0, 1)
+            matched = torch.lerp(matched, patch, kept)
+        patch = matched
     box = _Box.around(region)
     dx, dy, u, v = _offsets(box, region, image.device)
     colours = _laid(patch, box, region, u, v)
@@ -219,6 +272,9 @@ def _place_one(image: torch.Tensor, patch: torch.Tensor, region: Region, feather
         opacity = ramp * ramp * (3 - 2 * ramp)
     else:
         opacity = (inset >= 0).float()
+    if only is not None:
+        seen = _laid(only, box, region, u, v)[..., 0]
+        opacity = opacity * torch.where(seen > LEAST_OPACITY, seen.clamp(0, 1), 0.0)
     face_x, face_y = region.face.centre
     dx, dy = dx + region.centre[0] - face_x, dy + region.centre[1] - face_y
     nearness = torch.exp(-4 * (dx**2 + dy**2) / region.face.side**2)
@@ -281,17 +337,3 @@ def _laid(patch: torch.Tensor, box: _Box, region: Region, u: torch.Tensor, v: to
         return resize(patch, box.side, box.side)
     side = math.ceil(region.side)
     return sample(resize(patch, side, side) if side < patch.shape[0] else patch, 2 * u, 2 * v)
-
-
-def _ellipse(region: Region, size: int, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    centre_x, centre_y = region.to_crop(*region.face.centre, size)
-    scale = size / region.side
-    # YuNet's box stands upright in the picture; the face in it leans by its roll.
-    half = [extent * MASK_GROWTH / 2 * scale for extent in region.face.box[2:]]
-    lean = math.radians(region.face.roll - region.angle)
-    dx, dy = x - centre_x, y - centre_y
-    u = (dx * math.cos(lean) + dy * math.sin(lean)) / half[0]
-    v = (-dx * math.sin(lean) + dy * math.cos(lean)) / half[1]
-    radius = torch.sqrt(u * u + v * v)
-    ramp = ((MASK_OUTER - radius) / (MASK_OUTER - MASK_INNER)).clamp(0, 1)
-    return ramp * ramp * (3 - 2 * ramp)

@@ -17,6 +17,8 @@ NODES = [
     "PortraitFaceCrop",
     "PortraitFacePaste",
     "PortraitFaceDetector",
+    "PortraitFaceParts",
+    "PortraitFacePose",
     "PortraitIdentityScore",
     "PortraitPosePreset",
     "PortraitToneFilter",
