@@ -39,6 +39,7 @@ class TrainSettings:
     batch, accumulation pictures a pass, passes a step
     resolution          the side in px of a square of the area that crops are scaled to
     rank, alpha         of the LoRA; the change is scaled by alpha / rank
+    convolutions        whether the residual blocks learn too, not the attention blocks alone (kohya's conv_dim)
     learning_rate       of the UNet's LoRA; with prodigy a factor, 1 as a rule
     text_encoder_rate   of the text encoder's LoRA; 0 leaves the text encoder alone
     optimiser           "adamw" or "prodigy" (Mishchenko and Defazio 2023, arXiv:2306.06101)
@@ -69,6 +70,7 @@ class TrainSettings:
     resolution: int = 512
     rank: int = 32
     alpha: float = 32.0
+    convolutions: bool = False
     learning_rate: float = 2e-4
     text_encoder_rate: float = 0.0
     optimiser: str = "adamw"

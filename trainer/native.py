@@ -1,0 +1,313 @@
+"""The host's own MODEL, CLIP and VAE made trainable: the one place where training meets ComfyUI.
+
+Training works on a copy of the UNet in the training precision, so that nothing of it can be left behind in the model
+that the graph holds, whose weights moreover were made in inference mode and cannot carry gradients.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.k_diffusion.sampling
+import comfy.lora
+import comfy.model_base
+import comfy.model_management
+import comfy.ops
+import comfy.supported_models
+import comfy.utils
+import numpy as np
+import torch
+from comfy.ldm.modules.attention import SpatialTransformer
+from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, ResBlock, UNetModel, Upsample
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from ..portrait.errors import PortraitError
+
+FAMILIES = {comfy.supported_models.SDXL: "sdxl", comfy.supported_models.SD15: "sd15"}
+Interrupted = comfy.model_management.InterruptProcessingException
+_TEXT_LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj", "mlp.fc1", "mlp.fc2")
+_AT_ONCE = 4  # pictures sampled together; with guidance eight in one pass of the UNet, so that a cancel is soon heard
+
+
+class ModelError(PortraitError):
+    """This model cannot be trained here."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """A text as the model reads it: `context` `[T, D]`, and for SDXL `pooled` `[P]`."""
+
+    context: torch.Tensor
+    pooled: torch.Tensor | None
+
+
+def family(model: Any) -> str:
+    """Return "sd15" or "sdxl" for a MODEL. Raises ModelError for any other, in a sentence that names it."""
+    config, base = model.model.model_config, model.model
+    kind = type(config).__name__
+    name = next((name for known, name in FAMILIES.items() if isinstance(config, known)), None)
+    if name is None:
+        raise ModelError(f"A {kind} checkpoint cannot be trained here; load an SD1.5 or SDXL checkpoint.")
+    if config.unet_config.get("in_channels", 4) != 4 or base.concat_keys:
+        raise ModelError("An inpainting or editing checkpoint cannot be trained here; load the plain one of its kind.")
+    if base.model_type not in (comfy.model_base.ModelType.EPS, comfy.model_base.ModelType.V_PREDICTION):
+        raise ModelError(
+            f"A checkpoint that predicts {base.model_type.name} cannot be trained here; load one that predicts noise "
+            "or velocity."
+        )
+    return name
+
+
+def fast_precision(device: torch.device) -> torch.dtype:
+    """Return bf16 where the device multiplies it faster than fp32 (recent cards, CPUs with AMX), else fp32."""
+    if device.type == "cpu":
+        tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        return torch.bfloat16 if tiles() else torch.float32
+    return torch.bfloat16 if comfy.model_management.should_use_bf16(device) else torch.float32
+
+
+class NativeModel:
+    """An SD1.5 or SDXL checkpoint that the host has loaded, ready to be trained and sampled.
+
+    `layers` maps kohya's names to the layers that a LoRA may change. Raises ModelError for models that cannot be
+    trained.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        clip: Any,
+        vae: Any,
+        precision: str = "auto",
+        text_encoder: bool = False,
+        convolutions: bool = False,
+        checkpointing: bool = False,
+    ) -> None:
+        self.family = family(model)
+        self._host, self._clip, self._vae = model, clip, vae
+        self.device = comfy.model_management.get_torch_device()
+        named = {"fp32": torch.float32, "bf16": torch.bfloat16}
+        self.dtype = named.get(precision) or fast_precision(self.device)
+        self.velocity = model.model.model_type == comfy.model_base.ModelType.V_PREDICTION
+        with torch.inference_mode(False), torch.no_grad():
+            comfy.model_management.unload_all_models()
+            self.sigmas = model.get_model_object("model_sampling").sigmas.detach().clone().float().to(self.device)
+            self.unet, self.fingerprint = _unet(model, self.device, self.dtype)
+            if checkpointing:
+                _forget_activations(self.unet)
+            self.text = _text_encoder(clip, self.device) if text_encoder else None
+        self.layers = _unet_layers(model, self.unet, self.family, convolutions)
+        if self.text is not None:
+            self.layers |= _text_layers(self.text, self.family)
+
+    def close(self) -> None:
+        """Give the copies' memory back."""
+        self.unet = self.text = None
+        self.layers = {}
+        gc.collect()
+        comfy.model_management.soft_empty_cache()
+
+    def check(self) -> None:
+        """Raise `Interrupted` when the user has asked to stop."""
+        comfy.model_management.throw_exception_if_processing_interrupted()
+
+    def out_of_memory(self, error: BaseException) -> bool:
+        """Return whether an error says that the device has no memory left."""
+        said = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        return said and isinstance(error, RuntimeError)
+
+    def free(self) -> None:
+        """Give back what the device holds and nobody uses."""
+        gc.collect()
+        comfy.model_management.soft_empty_cache()
+
+    # ------------------------------------------------------------ pictures and words
+
+    def encode(self, picture: np.ndarray) -> torch.Tensor:
+        """Return the latent `[4, H / 8, W / 8]` of a picture `[H, W, 3]` (RGB, uint8), as the UNet sees it."""
+        self.check()
+        with torch.inference_mode():
+            pixels = torch.from_numpy(picture.astype(np.float32) / 255)[None]
+            latent = self._host.model.process_latent_in(self._vae.encode(pixels)[0])
+        with torch.inference_mode(False):
+            return latent.clone().float().to(self.device)
+
+    def decode(self, latents: torch.Tensor) -> list[np.ndarray]:
+        """Return the pictures `[H, W, 3]` (RGB, uint8) of latents `[B, 4, H / 8, W / 8]`."""
+        with torch.inference_mode():
+            pixels = self._vae.decode(self._host.model.process_latent_out(latents.float().cpu()))
+            return list((pixels.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy())
+
+    def words(self, texts: Sequence[str]) -> list[Prompt]:
+        """Return the texts as the model reads them; with a trained text encoder, with gradients."""
+        if self.text is not None:
+            return self._trained_words(texts)
+        prompts = []
+        for text in texts:
+            with torch.inference_mode():
+                context, pooled = self._clip.encode_from_tokens(self._clip.tokenize(text), return_pooled=True)
+            with torch.inference_mode(False):
+                own = None if self.family == "sd15" else pooled[0].clone().float().to(self.device)
+                prompts.append(Prompt(context[0].clone().float().to(self.device), own))
+        return prompts
+
+    def _trained_words(self, texts: Sequence[str]) -> list[Prompt]:
+        prompts = []
+        for text in texts:
+            self.text.reset_clip_options()
+            if self._clip.layer_idx is not None:
+                self.text.set_clip_options({"layer": self._clip.layer_idx})
+            context, pooled = self.text.encode_token_weights(self._clip.tokenize(text))[:2]
+            own = None if self.family == "sd15" else pooled[0].to(self.device)
+            prompts.append(Prompt(context[0].to(self.device), own))
+        return prompts
+
+    # ------------------------------------------------------------ the network
+
+    def predict(self, x: torch.Tensor, t: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
+        """Return what the UNet answers `[B, 4, h, w]` to noisy latents at timesteps `[B]`, a prompt each."""
+        longest = math.lcm(*(len(prompt.context) for prompt in prompts))
+        # As the host does: texts of several lengths are repeated, which attention does not notice.
+        context = torch.stack([p.context.repeat(longest // len(p.context), 1) for p in prompts]).to(self.dtype)
+        vector = None
+        if self.family == "sdxl":
+            high, wide = (8 * side for side in x.shape[-2:])
+            pooled = torch.stack([prompt.pooled for prompt in prompts])
+            vector = self._host.model.encode_adm(pooled_output=pooled, width=wide, height=high)
+            vector = vector.to(self.device, self.dtype)
+        x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        options = {"optimized_attention_override": _attention}
+        return self.unet(x, t, context=context, y=vector, transformer_options=options)
+
+    def sample(
+        self,
+        texts: Sequence[str],
+        seeds: Sequence[int],
+        size: tuple[int, int],
+        steps: int,
+        cfg: float,
+        negative: str = "",
+        tick: Callable[[], None] = lambda: None,
+    ) -> list[np.ndarray]:
+        """Return a picture `[H, W, 3]` (RGB, uint8) of every text and seed, `size` (width, height) in px.
+
+        DPM++ 2M on Karras' noise levels, from the noise that the host's KSampler draws for a seed. `tick` is called
+        before every pass of the UNet, where an interrupt is heard too.
+        """
+        pictures: list[np.ndarray] = []
+        with torch.inference_mode():
+            unwanted = self.words([negative])[0]
+            for start in range(0, len(texts), _AT_ONCE):
+                part = slice(start, start + _AT_ONCE)
+                wanted = self.words(texts[part])
+                shape = (4, size[1] // 8, size[0] // 8)
+                noise = torch.stack([torch.randn(shape, generator=torch.manual_seed(s)) for s in seeds[part]])
+                latents = self._sampled(noise.to(self.device), wanted, unwanted, steps, cfg, tick)
+                pictures += self.decode(latents)
+        return pictures
+
+    def _sampled(
+        self, noise: torch.Tensor, wanted: list[Prompt], unwanted: Prompt, steps: int, cfg: float, tick: Callable
+    ) -> torch.Tensor:
+        lowest, highest = float(self.sigmas[0]), float(self.sigmas[-1])
+        levels = comfy.k_diffusion.sampling.get_sigmas_karras(steps, lowest, highest, device=self.device)
+        prompts = [*wanted, *([unwanted] * len(wanted))]
+        logs = self.sigmas.log()
+
+        def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            tick()
+            self.check()
+            t = (sigma.log()[:, None] - logs[None]).abs().argmin(1)
+            level = sigma.view(-1, 1, 1, 1)
+            root = (1 + level**2).sqrt()
+            answer = self.predict((x / root).repeat(2, 1, 1, 1), t.repeat(2), prompts).float()
+            given, free = answer.chunk(2)
+            mixed = free + cfg * (given - free)
+            return x / root**2 - mixed * level / root if self.velocity else x - mixed * level
+
+        start = noise * (1 + levels[0] ** 2).sqrt()
+        return comfy.k_diffusion.sampling.sample_dpmpp_2m(denoised, start, levels, disable=True)
+
+
+def _unet(model: Any, device: torch.device, dtype: torch.dtype) -> tuple[UNetModel, str]:
+    """Return a copy of the MODEL's UNet with its patches baked in, and the sha256 (hex) of its weights."""
+    config = dict(model.model.model_config.unet_config, dtype=dtype)
+    config.pop("disable_unet_model_creation", None)
+    unet = UNetModel(**config, device=device, operations=comfy.ops.disable_weight_init)
+    prefix, digest, state = "diffusion_model.", hashlib.sha256(), {}
+    for name, weight in sorted(model.model.diffusion_model.state_dict().items()):
+        patches = model.patches.get(prefix + name)
+        if patches:
+            weight = comfy.lora.calculate_weight(patches, weight.float().clone(), prefix + name)
+        # A few numbers of every tensor tell checkpoints apart, and gigabytes need not be read.
+        digest.update(name.encode() + weight.flatten()[:64].float().cpu().numpy().tobytes())
+        state[name] = weight.to(dtype)
+    try:
+        unet.load_state_dict(state)
+    except RuntimeError:
+        raise ModelError("A quantised checkpoint cannot be trained; load it as fp16, bf16 or fp32.") from None
+    return unet.requires_grad_(False).to(memory_format=torch.channels_last), digest.hexdigest()
+
+
+def _text_encoder(clip: Any, device: torch.device) -> nn.Module:
+    with torch.inference_mode():
+        clip.load_model()
+    return copy.deepcopy(clip.cond_stage_model).float().to(device).requires_grad_(False)
+
+
+def _unet_layers(model: Any, unet: nn.Module, kind: str, convolutions: bool) -> dict[str, nn.Module]:
+    """Return kohya's name -> layer: diffusers' names for SD1.5 and the checkpoint's own for SDXL, as sd-scripts has."""
+    named = {name: name for name, _ in unet.named_modules()}
+    if kind == "sd15":
+        known = comfy.utils.unet_to_diffusers(model.model.model_config.unet_config)
+        endings = ((theirs, ours) for theirs, ours in known.items() if ours.endswith(".weight"))
+        named |= {ours.removesuffix(".weight"): theirs.removesuffix(".weight") for theirs, ours in endings}
+    blocks = (SpatialTransformer, ResBlock, Downsample, Upsample) if convolutions else (SpatialTransformer,)
+    return {
+        "lora_unet_" + named[f"{block}.{name}"].replace(".", "_"): layer
+        for block, module in unet.named_modules()
+        if isinstance(module, blocks)
+        for name, layer in module.named_modules()
+        if isinstance(layer, (nn.Linear, nn.Conv2d))
+    }
+
+
+def _text_layers(text: nn.Module, kind: str) -> dict[str, nn.Module]:
+    prefixes = {"clip_l": "lora_te"} if kind == "sd15" else {"clip_l": "lora_te1", "clip_g": "lora_te2"}
+    return {
+        f"{prefix}_{name.removeprefix('transformer.').replace('.', '_')}": layer
+        for part, prefix in prefixes.items()
+        for name, layer in getattr(text, part).named_modules()
+        if name.endswith(_TEXT_LAYERS)
+    }
+
+
+def _attention(plain: Callable, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int, *_: Any, **__: Any):
+    """Attention `[B, N, heads * d]` by torch, which has a gradient everywhere; stands in for the host's `plain`."""
+    b, _, width = q.shape
+    q, k, v = (part.view(b, -1, heads, width // heads).transpose(1, 2) for part in (q, k, v))
+    mixed = nn.functional.scaled_dot_product_attention(q, k, v)
+    return mixed.transpose(1, 2).reshape(b, -1, width)
+
+
+def _forget_activations(unet: nn.Module) -> None:
+    """Make every block compute its activations once more in the backward pass instead of keeping them."""
+    for block in unet.modules():
+        if isinstance(block, (SpatialTransformer, ResBlock)):
+            block.forward = _checkpointed(block.forward)
+
+
+def _checkpointed(forward: Callable) -> Callable:
+    def run(*args: Any, **kwargs: Any) -> torch.Tensor:
+        if not torch.is_grad_enabled():
+            return forward(*args, **kwargs)
+        return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+
+    return run

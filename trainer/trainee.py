@@ -1,0 +1,136 @@
+"""A person's pictures ready for training: latents, masks and words made once, and the loss of any pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from . import buckets, objective
+from .batches import batch, class_pictures
+from .examples import TrainingSet
+from .settings import TrainSettings
+
+
+class Model(Protocol):
+    """What training asks of a diffusion model; trainer.native.NativeModel is the host's."""
+
+    device: torch.device
+    sigmas: torch.Tensor
+    velocity: bool
+    layers: dict[str, torch.nn.Module]
+    text: Any
+    fingerprint: str
+    family: str
+
+    def encode(self, picture: np.ndarray) -> torch.Tensor:
+        """Return the latent `[C, h, w]` of a picture `[H, W, 3]` (RGB, uint8)."""
+        ...
+
+    def words(self, texts: Sequence[str]) -> list[Any]:
+        """Return the texts as the model reads them."""
+        ...
+
+    def predict(self, x: torch.Tensor, t: torch.Tensor, prompts: Sequence[Any]) -> torch.Tensor:
+        """Return the network's answer to noisy latents `[B, C, h, w]` at timesteps `[B]`."""
+        ...
+
+    def sample(
+        self, texts: Sequence[str], seeds: Sequence[int], size: tuple[int, int], steps: int, cfg: float
+    ) -> list[np.ndarray]:
+        """Return a picture of every text and seed."""
+        ...
+
+    def out_of_memory(self, error: BaseException) -> bool:
+        """Return whether an error says that the device has no memory left."""
+        ...
+
+    def free(self) -> None:
+        """Give back memory that nobody uses."""
+        ...
+
+    def check(self) -> None:
+        """Raise when the user has asked to stop."""
+        ...
+
+
+class Trainee:
+    """The pictures of one training.
+
+    `class_images` are pictures of the class with their captions, all of the size that most crops have.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        photos: TrainingSet,
+        settings: TrainSettings,
+        class_images: Sequence[tuple[np.ndarray, str]] = (),
+        progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.model, self.settings = model, settings
+        self.latents, self.masks, self.captions, self.sizes = [], [], [], []
+        for example in photos.examples:
+            size = buckets.choose(example.image.shape[1], example.image.shape[0], settings.resolution)
+            picture, mask = buckets.fit(example.image, example.mask, size)
+            self._add(picture, mask, example.caption, size)
+            progress()
+        self.subject_pictures = len(self.latents)
+        for picture, caption in class_images:
+            size = picture.shape[1], picture.shape[0]
+            self._add(picture, np.zeros(picture.shape[:2], np.float32), caption, size)
+            progress()
+        self._words = None if model.text is not None else dict(self._read([*self.captions, ""]))
+
+    def _add(self, picture: np.ndarray, mask: np.ndarray, caption: str, size: tuple[int, int]) -> None:
+        latent = self.model.encode(picture)
+        small = torch.from_numpy(np.ascontiguousarray(mask, np.float32))[None, None]
+        small = torch.nn.functional.adaptive_avg_pool2d(small, latent.shape[-2:])
+        self.latents.append(latent)
+        self.masks.append(small[0].to(latent.device))
+        self.captions.append(caption)
+        self.sizes.append(size)
+
+    def _read(self, texts: Sequence[str]) -> list[tuple[str, Any]]:
+        unique = list(dict.fromkeys(texts))
+        return list(zip(unique, self.model.words(unique), strict=True))
+
+    def loss(self, number: int, count: int) -> torch.Tensor:
+        """Return the loss `[]` of pass `number` with `count` pictures, class images among them."""
+        settings = self.settings
+        prior = len(self.latents) > self.subject_pictures and settings.prior_weight > 0
+        of_class = class_pictures(count, settings.prior_share, number) if prior else 0
+        subject, others = self.sizes[: self.subject_pictures], self.sizes[self.subject_pictures :]
+        chosen = batch(subject, count - of_class, number, settings.seed) if count > of_class else []
+        if of_class:
+            chosen += [len(subject) + index for index in batch(others, of_class, number, settings.seed)]
+        random = objective.generator(settings.seed, number)
+        levels = objective.timesteps(len(chosen), len(self.model.sigmas), random)
+        silent = torch.rand(len(chosen), generator=random) < settings.caption_dropout
+        total = torch.zeros((), device=self.model.device)
+        for size in dict.fromkeys(self.sizes[index] for index in chosen):
+            places = [place for place, index in enumerate(chosen) if self.sizes[index] == size]
+            texts = ["" if silent[place] else self.captions[chosen[place]] for place in places]
+            part = self._part([chosen[place] for place in places], levels[places], texts, random)
+            total = total + part * (len(places) / len(chosen))
+        return total
+
+    def _part(
+        self, indices: list[int], levels: torch.Tensor, texts: list[str], random: torch.Generator
+    ) -> torch.Tensor:
+        settings, device = self.settings, self.model.device
+        latents = torch.stack([self.latents[index] for index in indices])
+        drawn = objective.noise(tuple(latents.shape), settings.noise_offset, random).to(device)
+        levels = levels.to(device)
+        sigma = self.model.sigmas[levels]
+        x, wanted = objective.noised(latents, drawn, sigma, self.model.velocity)
+        known = dict(self._read(texts)) if self._words is None else self._words
+        predicted = self.model.predict(x, levels, [known[text] for text in texts])
+        masks = torch.stack([self.masks[index] for index in indices])
+        weights = objective.face_weights(masks, settings.mask_weight)
+        of_picture = objective.snr_weight(sigma, settings.min_snr_gamma, self.model.velocity)
+        prior = torch.tensor([index >= self.subject_pictures for index in indices], device=device)
+        of_picture = torch.where(prior, of_picture * settings.prior_weight, of_picture)
+        return objective.loss(predicted, wanted, weights, of_picture)
