@@ -24,6 +24,8 @@ from .errors import AddressError, exit_code
 from .job import job_id, run, upload_photos
 from .migrate_command import migrate_command
 from .models_command import models
+from .packs_command import packs
+from .subjects_command import subjects
 
 app = typer.Typer(
     help="Portraits from graphs, without a browser.",
@@ -36,6 +38,8 @@ graphs = typer.Typer(help="Look into a graph and convert it.", no_args_is_help=T
 app.add_typer(graphs, name="graph")
 graphs.command("migrate")(migrate_command)
 app.add_typer(models, name="models")
+app.add_typer(subjects, name="subjects")
+app.add_typer(packs, name="packs")
 
 
 def main() -> None:
