@@ -35,11 +35,8 @@ def arguments(
 ) -> list[str]:
     """Return the arguments of `train_network.py` (SDXL: `sdxl_train_network.py`); paths are relative to its folder.
 
-    `precision` is "fp32" or "bf16". With class pictures every second picture is one of them, so a step gathers
-    gradients over twice as many passes: as many pictures of the person are seen as without. The prior weight is scaled
-    by the mean of the loss masks, which sd-scripts applies without normalising, so that both losses keep their ratio.
+    `precision` is "fp32" or "bf16". The prior weight is in the alpha channels of the pictures (dataset.py).
     """
-    prior = dataset.class_pictures > 0
     optimiser, options = OPTIMISERS[settings.optimiser]
     answer: list[object] = [
         *("--pretrained_model_name_or_path", checkpoint),
@@ -52,7 +49,7 @@ def arguments(
         *("--optimizer_type", optimiser, "--optimizer_args", *(text.format_map(vars(settings)) for text in options)),
         *_schedule(settings),
         *("--max_train_steps", settings.steps),
-        *("--gradient_accumulation_steps", settings.accumulation * (2 if prior else 1)),
+        *("--gradient_accumulation_steps", settings.accumulation),
         *("--max_grad_norm", f"{settings.clip_norm:g}"),
         *("--mixed_precision", "bf16" if precision == "bf16" else "no"),
         *("--sdpa", "--cache_latents", "--seed", settings.seed % MAX_SEED),
@@ -67,8 +64,6 @@ def arguments(
         answer += ["--min_snr_gamma", f"{settings.min_snr_gamma:g}"]
     if settings.noise_offset > 0:
         answer += ["--noise_offset", f"{settings.noise_offset:g}"]
-    if prior:
-        answer += ["--prior_loss_weight", f"{settings.prior_weight * dataset.mean_weight:.6g}"]
     if settings.gradient_checkpointing:
         answer += ["--gradient_checkpointing"]
     if layout == "sdxl":

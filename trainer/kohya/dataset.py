@@ -20,18 +20,19 @@ from ..settings import TrainSettings
 from .errors import KohyaError
 
 TRAIN, CLASS, CONFIG = "train", "class", "dataset.toml"
-BUCKET = 64  # px; what both layouts divide by
+BUCKET = 64  # px; the step that sd-scripts wants for SD1.5, and a multiple of SDXL's
+LEAST_REPEATS = 20  # of a class picture, so that rounding moves the share by less than a fortieth
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What was written. `mean_weight` is the mean of the loss mask over the training pictures, 1 without masks."""
+    """What was written; an epoch shows every picture `repeats` and every class picture `class_repeats` times."""
 
     config: Path
     pictures: int
     class_pictures: int
     repeats: int
-    mean_weight: float
+    class_repeats: int
 
 
 def write(
@@ -39,55 +40,61 @@ def write(
 ) -> Dataset:
     """Write `training_set` and the class pictures (RGB uint8 `[H, W, 3]`) into `folder`.
 
-    With class pictures and a prior weight, every second picture that sd-scripts sees is one of them. Raises KohyaError
-    when there is nothing to train on or the disk refuses.
+    Every picture's loss is weighted by its alpha channel, as the native trainer weighs it: the face more than the rest,
+    class pictures by the prior weight. sd-scripts' own regularisation set is not used, for it shows as many class
+    pictures as others and knows no share. Raises KohyaError when there is nothing to train on or the disk refuses.
     """
     if not training_set.examples:
         raise KohyaError("There is no picture to train on; give photos of which at least one is accepted.")
-    prior = bool(class_images) and settings.prior_weight > 0
+    examples = training_set.examples
+    of_class = class_images if settings.prior_weight > 0 and settings.prior_share > 0 else ()
     words = _one_line(training_set.prompt_words) or "person"
-    weights = []
+    weights = [face_weights(example.mask, settings.mask_weight) for example in examples]
+    highest = max([float(array.max()) for array in weights] + ([settings.prior_weight] if of_class else []))
+    repeats, class_repeats = shares(settings, len(examples), len(of_class))
     try:
-        for number, example in enumerate(training_set.examples, 1):
-            mask = weight(example.mask, settings.mask_weight) if settings.mask_weight else None
-            weights.append(1.0 if mask is None else float(mask.mean()))
-            _picture(folder / TRAIN, number, example.image, _one_line(example.caption) or words, mask)
-        for number, image in enumerate(class_images if prior else (), 1):
-            _picture(folder / CLASS, number, image, _one_line(training_set.class_word) or "person", None)
-        repeats = math.ceil(settings.passes / len(training_set.examples))
+        for number, (example, array) in enumerate(zip(examples, weights, strict=True), 1):
+            _picture(folder / TRAIN, number, example.image, _one_line(example.caption) or words, array / highest)
+        for number, image in enumerate(of_class, 1):
+            flat = np.full(image.shape[:2], settings.prior_weight / highest, np.float32)
+            _picture(folder / CLASS, number, image, _one_line(training_set.class_word) or "person", flat)
         config = folder / CONFIG
-        config.write_text(to_toml(configuration(settings, repeats, prior)), "utf-8")
+        config.write_text(to_toml(configuration(settings, repeats, class_repeats)), "utf-8")
     except OSError as error:
         raise KohyaError(
             f"The training set cannot be written to {folder.name} ({error.strerror}); free some room or choose "
             "another folder."
         ) from None
-    return Dataset(
-        config, len(training_set.examples), len(class_images) if prior else 0, repeats, float(np.mean(weights))
-    )
+    return Dataset(config, len(examples), len(of_class), repeats, class_repeats)
 
 
-def weight(mask: np.ndarray, extra: float) -> np.ndarray:
-    """Return the loss weights for a face mask (0..1): 1 at the face and 1 / (1 + extra) elsewhere.
+def face_weights(mask: np.ndarray, strength: float) -> np.ndarray:
+    """Return weights `[H, W]` of mean 1: a face (mask 1) counts 1 + `strength` times what the rest counts.
 
-    sd-scripts multiplies the loss by a mask of 0..1 and divides by nothing, so weights are relative to the largest.
+    The same as trainer.objective.face_weights. sd-scripts multiplies the loss by an alpha of 0..1 and divides by
+    nothing, so the weights of one training set are divided by the largest of them all.
     """
-    return (1.0 + extra * np.clip(mask, 0.0, 1.0)) / (1.0 + extra)
+    weights = 1.0 + strength * np.clip(mask, 0.0, 1.0)
+    return weights / weights.mean()
 
 
-def configuration(settings: TrainSettings, repeats: int, prior: bool) -> dict[str, Any]:
-    """Return the dataset configuration of sd-scripts (its docs/config_README-en.md), captions in .txt files.
+def shares(settings: TrainSettings, pictures: int, class_pictures: int) -> tuple[int, int]:
+    """Return how often an epoch shows each picture and each class picture, so that `prior_share` of all are the latter.
 
-    One epoch holds the whole training, for the loader is started anew and buckets are filled up anew at every epoch.
+    One epoch holds at least the whole training, for the loader and the buckets are filled anew at every epoch.
     """
+    share = settings.prior_share if class_pictures else 0.0
+    repeats = math.ceil(settings.passes * (1 - share) / pictures)
+    if not class_pictures:
+        return repeats, 0
+    repeats = max(repeats, math.ceil(LEAST_REPEATS * class_pictures * (1 - share) / (share * pictures)))
+    return repeats, max(1, round(repeats * pictures * share / (1 - share) / class_pictures))
+
+
+def configuration(settings: TrainSettings, repeats: int, class_repeats: int = 0) -> dict[str, Any]:
+    """Return the dataset configuration of sd-scripts (its docs/config_README-en.md), captions in .txt files."""
     side = max(BUCKET, settings.resolution)
-    train = {
-        "image_dir": TRAIN,
-        "num_repeats": repeats,
-        "caption_dropout_rate": float(settings.caption_dropout),
-        "alpha_mask": settings.mask_weight > 0,
-    }
-    subsets = [train, {"image_dir": CLASS, "num_repeats": 1, "is_reg": True}] if prior else [train]
+    folders = [(TRAIN, repeats), (CLASS, class_repeats)]
     return {
         "general": {"caption_extension": ".txt", "enable_bucket": True},
         "datasets": [
@@ -98,7 +105,16 @@ def configuration(settings: TrainSettings, repeats: int, prior: bool) -> dict[st
                 "max_bucket_reso": math.ceil(side * 2 / BUCKET) * BUCKET,
                 "bucket_reso_steps": BUCKET,
                 "bucket_no_upscale": False,
-                "subsets": subsets,
+                "subsets": [
+                    {
+                        "image_dir": folder,
+                        "num_repeats": times,
+                        "caption_dropout_rate": float(settings.caption_dropout),
+                        "alpha_mask": True,
+                    }
+                    for folder, times in folders
+                    if times
+                ],
             }
         ],
     }
@@ -123,12 +139,10 @@ def _one_line(text: str) -> str:
     return " ".join(text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8").split())
 
 
-def _picture(folder: Path, number: int, image: np.ndarray, caption: str, mask: np.ndarray | None) -> None:
+def _picture(folder: Path, number: int, image: np.ndarray, caption: str, weights: np.ndarray) -> None:
     from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)
-    if mask is not None:
-        alpha = np.round(mask * 255).astype(np.uint8)
-        image = np.dstack([image, alpha])
-    Image.fromarray(image).save(folder / f"{number:04d}.png", compress_level=1)
+    alpha = np.round(weights * 255).astype(np.uint8)
+    Image.fromarray(np.dstack([image, alpha])).save(folder / f"{number:04d}.png", compress_level=1)
     (folder / f"{number:04d}.txt").write_text(caption + "\n", "utf-8")

@@ -135,6 +135,6 @@ class Process:
         line = raw.decode("utf-8", "replace").rstrip()
         if not line:
             return
-        if not is_bar(line):
+        if not is_bar(line) and line.strip(" ^~"):  # a traceback underlines what it quotes
             self.tail.append(line)
         self._lines.put(line)

@@ -154,6 +154,7 @@ class _Run:
         self._listen = listen
         self._pickup = pickup.Pickup(work, settings.steps)
         self._started = time.monotonic()
+        self._stage = ""
 
     def follow(self, process: Process) -> None:
         """Read the process until it ends or is not worth going on with."""
@@ -190,7 +191,9 @@ class _Run:
 
     def _lost(self, line: str) -> bool:
         """Take in a line; return whether the loss has become no number."""
-        if what := progress.stage(line):
+        what = progress.stage(line)
+        if what and what != self._stage:
+            self._stage = what
             self._listen(Stage(what))
         state = progress.progress(line)
         if state is None:
@@ -199,15 +202,15 @@ class _Run:
         self._listen(Step(state.step, state.steps, state.loss, seconds))
         if state.loss is None:
             return False
+        losses = self.outcome.losses
+        if losses and losses[-1][0] == state.step:
+            losses.pop()  # a bar is drawn several times a step, the last time with the mean that counts
         if not math.isfinite(state.loss):
             self.outcome.error = KohyaError(
                 f"The loss is no number any more at step {state.step}, with the learning rate "
                 f"{self._settings.learning_rate:g}; lower learning_rate, or set precision to fp32."
             )
             return True
-        losses = self.outcome.losses
-        if losses and losses[-1][0] == state.step:
-            losses.pop()  # a bar is drawn several times a step, the last time with the mean that counts
         if state.step:
             losses.append((state.step, state.loss))
         return False
