@@ -1,7 +1,8 @@
 """Subjects: a person on disk, with trigger word, LoRA and reference embeddings.
 
 A subject is a folder `<root>/<name>/` that holds `card.json`, and beside it the LoRA and the references that the card
-names, both safetensors. Nothing else is ever read, and no file is trusted before its header has been checked.
+names, both safetensors. Nothing else is ever read, and no file is trusted before its header has been checked. What a
+training keeps lies in its sub-folder `training`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from .errors import PortraitError
 CARD = "card.json"
 LORA = "lora.safetensors"
 REFERENCES = "references.safetensors"
+TRAINING = "training"
+"""The sub-folder in which a training keeps crops, class images, samples and states; saving the subject keeps it."""
 NONE = "none"
 """What a menu shows for no subject; no subject can have this name."""
 
@@ -134,7 +137,7 @@ def save(subject: Subject, root: Path, replace: bool = False) -> Subject:
     """
     name = clean_name(subject.name)
     target = root / name
-    if target.exists() and not replace:
+    if (target / CARD).exists() and not replace:
         raise SubjectError(f"There is a subject named {name!r} already; choose another name or replace it.")
     if subject.lora:
         check_safetensors(subject.lora)
@@ -253,8 +256,12 @@ def _swap(fresh: Path, target: Path) -> None:
     old = Path(tempfile.mkdtemp(prefix=".replaced-", dir=target.parent)) / target.name
     target.rename(old)
     try:
+        if (old / TRAINING).is_dir():
+            (old / TRAINING).rename(fresh / TRAINING)
         fresh.rename(target)
     except OSError:
+        if (fresh / TRAINING).is_dir():
+            (fresh / TRAINING).rename(old / TRAINING)
         old.rename(target)
         raise
     finally:
