@@ -60,6 +60,8 @@ def arguments(
         answer += ["--text_encoder_lr", f"{settings.text_encoder_rate:g}"]
     else:
         answer += ["--network_train_unet_only"]
+    if settings.convolutions:
+        answer += ["--network_args", f"conv_dim={settings.rank}", f"conv_alpha={settings.alpha:g}"]
     if settings.min_snr_gamma > 0:
         answer += ["--min_snr_gamma", f"{settings.min_snr_gamma:g}"]
     if settings.noise_offset > 0:

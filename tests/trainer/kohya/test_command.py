@@ -29,7 +29,9 @@ def line(settings: TrainSettings, **more) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("preset", names())
-@pytest.mark.parametrize("changes", [{}, {"optimiser": "prodigy", "text_encoder_rate": 1.0, "noise_offset": 0.05}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"optimiser": "prodigy", "text_encoder_rate": 1.0, "noise_offset": 0.05, "convolutions": True}]
+)
 def test_sd_scripts_knows_every_option(preset, changes):
     known = set(re.findall(r"--\w+", USAGE.read_text("utf-8"))) | {"--no_half_vae"}
     settings = load(preset).with_changes(changes)
