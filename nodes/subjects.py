@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import comfy.sd
 import comfy.utils
+from comfy.weight_adapter.lora import LoRAAdapter
 
 from ..portrait import presets, subjects
 from ..portrait.errors import PortraitError
@@ -93,12 +95,31 @@ class PortraitLoadSubject(io.ComfyNode):
 def _with_lora(model: Any, clip: Any, person: subjects.Subject, strength_model: float, strength_clip: float) -> Any:
     lora = comfy.utils.load_torch_file(str(person.lora), safe_load=True)
     new_model, new_clip = comfy.sd.load_lora_for_models(model, clip, lora, strength_model, strength_clip)
-    if _patches(new_model) == _patches(model) and _patches(new_clip.patcher) == _patches(clip.patcher):
+    pairs = ((new_model, model), (new_clip.patcher, clip.patcher))
+    added = sum(_patches(new) - _patches(old) for new, old in pairs)
+    # Layers of one name have other shapes in other models; ComfyUI would log each and go on without it.
+    if not added or any(_misfits(new) for new, _ in pairs):
+        base = person.card.get("base")
+        name = base.get("name") if isinstance(base, Mapping) else None
+        wanted = f"load {name} or one of its kind" if name else "load the kind it was trained on"
         raise PortraitError(
-            f"The LoRA of subject {person.name!r} fits no layer of this checkpoint; load the kind it was trained on."
+            f"The LoRA of subject {person.name!r} {'does not fit the layers' if added else 'fits no layer'} of this "
+            f"checkpoint; {wanted}."
         )
     return new_model, new_clip
 
 
 def _patches(patcher: Any) -> int:
     return sum(len(patches) for patches in patcher.patches.values())
+
+
+def _misfits(patcher: Any) -> bool:
+    """Return whether a LoRA patch changes another number of weights than its layer has."""
+    for key, patches in patcher.patches.items():
+        _, adapter, _, offset, _ = patches[-1]
+        if not isinstance(adapter, LoRAAdapter) or offset is not None:
+            continue
+        up, down = adapter.weights[:2]
+        if up.shape[0] * down[0].numel() != comfy.utils.get_attr(patcher.model, key).numel():
+            return True
+    return False

@@ -83,6 +83,14 @@ def test_a_lora_for_another_kind_of_checkpoint_is_refused(run_graph, subject):
     assert "fits no layer of this checkpoint" in run.error
 
 
+def test_a_lora_whose_layers_have_other_shapes_is_refused(run_graph, subject):
+    """The name is one of the pocket checkpoint's, the width that of another model."""
+    person = subject(lora("diffusion_model.time_embed.0", 640, 320))
+    run = run_graph(graph(subject=person.name))
+    assert run.status == "error"
+    assert "does not fit the layers of this checkpoint" in run.error
+
+
 def test_an_unknown_subject_is_refused_before_anything_runs(post):
     answer = post(graph(subject="../nobody"))
     assert "prompt_id" not in answer
