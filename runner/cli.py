@@ -20,6 +20,7 @@ from . import events, output, source
 from .client import Client, HostInfo
 from .console import DEFAULT_HOST, Graph, Host, Json, Settings, err, out, print_event, reporting
 from .display import Display
+from .doctor_command import doctor_command
 from .errors import AddressError, exit_code
 from .job import job_id, run, upload_photos
 from .migrate_command import migrate_command
@@ -37,6 +38,7 @@ app = typer.Typer(
 graphs = typer.Typer(help="Look into a graph and convert it.", no_args_is_help=True)
 app.add_typer(graphs, name="graph")
 graphs.command("migrate")(migrate_command)
+app.command("doctor")(doctor_command)
 app.add_typer(models, name="models")
 app.add_typer(subjects, name="subjects")
 app.add_typer(packs, name="packs")

@@ -1,0 +1,84 @@
+"""What the folder of a ComfyUI tells of it while it does not run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import HostError
+from ..folders import read_folders
+from ..packs import installed
+from .live import log_files, read_log
+from .log import failures, tells_of_a_start
+from .site import Site
+
+
+def site_of_folder(
+    comfyui: Path,
+    configs: Sequence[Path] = (),
+    beside: Path | None = None,
+    environment: Path | None = None,
+    work: Path | None = None,
+) -> Site:
+    """Read a ComfyUI that need not run; nothing of it is started.
+
+    `configs` are its --extra-model-paths-config files, `beside` a further folder of models, `environment` its Python
+    environment (looked for when left out), `work` where its users' folder and log are when not in its own folder.
+    Raises HostError when the folder holds none.
+    """
+    if not (comfyui / "main.py").is_file():
+        raise HostError(f"There is no ComfyUI in {comfyui.name!r}: main.py is missing; give the folder that holds it")
+    folders = read_folders(comfyui, configs, beside)
+    python, torch = _environment(comfyui, environment)
+    users = [comfyui / "user", *([work / "user"] if work else [])]
+    logs = [text for user in users for file in log_files(user) if tells_of_a_start(text := read_log(file))]
+    total, free = _memory()
+    return Site(
+        name="/".join(comfyui.resolve().parts[-2:]),
+        running=False,
+        version=_version(comfyui),
+        python=python,
+        torch=torch,
+        ram_total=total,
+        ram_free=free,
+        folders=folders,
+        packs=tuple(installed(folders.of("custom_nodes"))),
+        failures=failures(logs[0]) if logs else {},
+        has_log=bool(logs),
+    )
+
+
+def _version(comfyui: Path) -> str:
+    try:
+        text = (comfyui / "comfyui_version.py").read_text("utf-8")
+    except OSError:
+        return ""
+    found = re.search(r"__version__\s*=\s*[\"']([^\"']+)", text)
+    return found[1] if found else ""
+
+
+def _environment(comfyui: Path, given: Path | None) -> tuple[str, str]:
+    """Return the versions of Python and torch in the environment that ComfyUI most likely runs with."""
+    guesses = [given] if given else [comfyui / ".venv", comfyui / "venv", comfyui.parent / "python_embeded"]
+    for folder in guesses:
+        found = [*folder.glob("lib/python*/site-packages"), *folder.glob("Lib/site-packages")]
+        for packages in found:
+            torch = next(packages.glob("torch-*.dist-info"), None)
+            config = folder / "pyvenv.cfg"
+            text = config.read_text("utf-8") if config.is_file() else ""
+            python = re.search(r"^version(?:_info)? *= *([0-9.]+)", text, re.M)
+            return python[1] if python else "", torch.name.split("-")[1].removesuffix(".dist") if torch else ""
+    return "", ""
+
+
+def _memory() -> tuple[int, int]:
+    """Return total and available memory in bytes, 0 where the system does not tell."""
+    with suppress(OSError, ValueError):
+        told = dict(re.findall(r"^(\w+):\s+(\d+) kB", Path("/proc/meminfo").read_text("ascii"), re.M))
+        return int(told.get("MemTotal", 0)) * 1024, int(told.get("MemAvailable", 0)) * 1024
+    with suppress(OSError, ValueError, AttributeError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), 0
+    return 0, 0

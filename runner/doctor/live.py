@@ -1,0 +1,108 @@
+"""What a running host tells of itself over HTTP, and its files where they lie on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from ..client import Client
+from ..folders import ModelFolders
+from ..packs import installed
+from .log import UNEXPLAINED, failures, tells_of_a_start
+from .site import Site
+
+
+def site_of_host(client: Client) -> Site:
+    """Ask a host for everything that the doctor looks at. Raises AddressError when there is none."""
+    about = client.about()
+    stats = client.transport.get("/system_stats").json()
+    system, device = stats["system"], stats["devices"][0]
+    info = client.object_info()
+    arguments = tuple(str(one) for one in system.get("argv") or ())
+    folders = _folders(client, info)
+    log = _log(client, arguments, folders)
+    return Site(
+        name=client.address.url,
+        running=True,
+        version=about.version,
+        python=about.python,
+        torch=about.torch,
+        device=about.device,
+        accelerated=device.get("type") not in ("cpu", None),
+        ram_total=int(system.get("ram_total") or 0),
+        ram_free=int(system.get("ram_free") or 0),
+        vram_total=about.vram_total,
+        vram_free=about.vram_free,
+        arguments=arguments,
+        folders=folders,
+        packs=tuple(installed(folders.of("custom_nodes"))) if folders else (),
+        object_info=info,
+        failures=failures(log),
+        has_log=tells_of_a_start(log),
+        listed=client.models,
+        served=lambda path: client.transport.get(path).body,
+    )
+
+
+def _folders(client: Client, info: Mapping[str, Any]) -> ModelFolders | None:
+    """Return the host's folders when they are folders of this machine, else None.
+
+    A tunnel makes a far host look near: it is near when what it has loaded lies where it says.
+    """
+    host = client.address.host
+    with suppress(ValueError):
+        host = "localhost" if ip_address(host).is_loopback else host
+    answer = client.transport.get("/internal/folder_paths")
+    if host != "localhost" or answer.status != 200:
+        return None
+    told = {name: tuple(Path(path) for path in paths) for name, paths in answer.json().items()}
+    nodes = told.get("custom_nodes", ())
+    modules = {str(one.get("python_module", "")) for one in info.values()}
+    loaded = [name.partition(".")[2] for name in modules if name.startswith("custom_nodes.")]
+    if not nodes or not all(_lies_in(nodes, name) for name in loaded):
+        return None
+    return ModelFolders(nodes[0].parent, told)
+
+
+def _lies_in(folders: Sequence[Path], name: str) -> bool:
+    return any((folder / name).is_dir() or (folder / f"{name}.py").is_file() for folder in folders)
+
+
+def _log(client: Client, arguments: Sequence[str], folders: ModelFolders | None) -> str:
+    """Return the host's log from its start on: what it remembers (300 pieces), or one of its log files."""
+    try:
+        entries = client.transport.get("/internal/logs/raw").json()["entries"]
+        remembered = "".join(str(entry["m"]) for entry in entries)
+    except (ValueError, KeyError, TypeError):
+        remembered = ""
+    whole = tells_of_a_start(remembered) and all(one.reason != UNEXPLAINED for one in failures(remembered).values())
+    if whole or folders is None:
+        return remembered
+    files = log_files(user_folder(arguments, folders.root))
+    return next((text for file in files if tells_of_a_start(text := read_log(file))), remembered)
+
+
+def user_folder(arguments: Sequence[str], root: Path) -> Path:
+    """Return where a host keeps its users' files, from its command line."""
+    for name, ending in (("--user-directory", ""), ("--base-directory", "user")):
+        if name in arguments[:-1]:
+            return Path(arguments[arguments.index(name) + 1]) / ending
+    return root / "user"
+
+
+def log_files(user: Path) -> list[Path]:
+    """Return logs of a host, the newest first: ComfyUI-Manager keeps them in the users' folder, we beside it."""
+    files = [*user.glob("comfyui*.log"), user.parent / "host.log"]
+    return sorted((file for file in files if file.is_file()), key=lambda file: -file.stat().st_mtime)
+
+
+def read_log(file: Path, limit: int = 4 << 20) -> str:
+    """Return the beginning of a log file, where the start is told; `limit` is in bytes."""
+    try:
+        with file.open("rb") as source:
+            return source.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,137 @@
+"""The pack itself and the packs that graphs stand on, as a host has them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote
+
+from ..client import PACK_NODE
+from ..packs import installed, names_of, pin_of, pins
+from ..requirements import RequiredPack
+from ..studio import ROOT
+from .finding import Finding, Level
+from .site import Failure, Site
+
+OWN = "portrait-studio"
+_GET = "install it with ComfyUI-Manager, or link it: python3 install.py demo --comfyui DIR"
+
+
+def check_own(site: Site) -> Finding:
+    """Return how this pack itself stands: there, loaded, and of the version of this command line."""
+    here = next((one.version for one in installed([ROOT.parent]) if one.folder == ROOT), "")
+    place = site.pack([OWN])
+    there = PACK_NODE in (site.object_info or {}) if site.running else place is not None
+    if site.failure([OWN]) and not (site.running and there):
+        return _failed("pack", Level.ERROR, OWN, site)
+    if not there:
+        state = "not loaded" if place else "missing"
+        way = "the host has not loaded it: start ComfyUI again and look at its log" if place else _GET
+        return Finding("pack", Level.ERROR, OWN, state, f"The nodes of this pack are not on the host: {way}.")
+    if place is None:
+        return _by_its_graphs(site, here)
+    data = {"version": place.version, "expected": here}
+    if place.version == here:
+        return Finding("pack", Level.OK, OWN, here, data=data)
+    message = f"The host has {place.version or 'an unknown version'} and this command line is {here}: update the older."
+    return Finding("pack", Level.WARNING, OWN, "other version", message, data=data)
+
+
+def _by_its_graphs(site: Site, here: str) -> Finding:
+    """Tell the version of the pack on a far host by the graphs that it offers: they are files of the pack."""
+    folder = str((site.object_info or {})[PACK_NODE].get("python_module", "")).partition(".")[2]
+    own = {file.stem: _digest(file.read_bytes()) for file in (ROOT / "workflows").glob("*.json")}
+    offered: dict[str, str] = {}
+    with suppress(ValueError, TypeError, KeyError):
+        if site.served:
+            names = json.loads(site.served("/workflow_templates"))[folder]
+            base = f"/api/workflow_templates/{quote(folder)}"
+            offered = {name: _digest(site.served(f"{base}/{quote(name)}.json")) for name in names}
+    if own == offered:
+        return Finding("pack", Level.OK, OWN, here, "The graphs that the host offers are those of this version.")
+    message = f"The graphs that the host offers are not those of {here}: one of the two is older, so update it."
+    return Finding("pack", Level.WARNING, OWN, "other version", message)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def check_packs(site: Site, wanted: Sequence[RequiredPack]) -> Iterator[Finding]:
+    """Yield how each required pack stands, then the pinned ones that are there, then other packs that did not load."""
+    told = {OWN, *(name for pack in wanted for name in names_of(pack.name))}
+    for pack in wanted:
+        yield _check(site, pack)
+    for pin in pins():
+        if told.isdisjoint(names_of(pin.name)) and (site.pack(names_of(pin.name)) or site.loaded(names_of(pin.name))):
+            yield _check(site, RequiredPack(pin.name, pin.version, optional=True))
+            told |= set(names_of(pin.name))
+    own = site.pack([OWN])
+    mine = {place.folder.name for name in told if (place := site.pack([name]))} | ({own.folder.name} if own else set())
+    for folder, failure in site.failures.items():
+        if folder not in mine | told:
+            message = f"None of these graphs needs it. The host says: {failure.reason}."
+            yield Finding("packs", Level.NOTE, folder, "failed to import", message, failure.traceback)
+
+
+def _check(site: Site, pack: RequiredPack) -> Finding:
+    level = Level.NOTE if pack.optional else Level.ERROR
+    names = names_of(pack.name)
+    place, loaded, failure = site.pack(names), site.loaded(names), site.failure(names)
+    absent = [node for node in pack.nodes if node not in (site.object_info or {})] if site.running else []
+    data = {"version": place.version if place else "", "expected": pack.version, "missing_nodes": absent}
+    if not loaded and place and place.disabled:
+        return Finding("packs", level, pack.name, "switched off", "Switch it on in ComfyUI-Manager.", data=data)
+    if not loaded and (failure or (site.running and place)):
+        return _failed("packs", level, pack.name, site)
+    if not loaded and not place and (absent or not site.running or not pack.nodes):
+        return Finding("packs", level, pack.name, "missing", _where(pack), data=data)
+    if absent:
+        nodes = ", ".join(absent[:4]) + (" ..." if len(absent) > 4 else "")
+        message = f"It has no {nodes}: use {pack.version or 'the version that the graph was made with'}."
+        return Finding("packs", level, pack.name, "lacks nodes", message, data=data)
+    return _present(site, pack, data)
+
+
+def _where(pack: RequiredPack) -> str:
+    pin = pin_of(pack.name)
+    source = pack.repository or (pin.repository if pin else "source not told")
+    licence = f", {pin.license}" if pin else ""
+    way = "portrait-studio packs install GRAPH, or ComfyUI-Manager" if pin else "ask whoever made the graph"
+    return f"{pack.version or 'any version'} ({source}{licence}): {way}."
+
+
+def _present(site: Site, pack: RequiredPack, data: dict[str, Any]) -> Finding:
+    place = site.pack(names_of(pack.name))
+    if place is None or not place.version:
+        return Finding("packs", Level.OK, pack.name, "present", "Its version cannot be told from here.", data=data)
+    commit = place.commit()[:10]
+    shown = f"{place.version} ({commit})" if commit else place.version
+    if pack.version and place.version != pack.version:
+        message = f"The graphs were tried with {pack.version}; another version may name or order things otherwise."
+        return Finding("packs", Level.WARNING, pack.name, shown, message, data=data)
+    unknown = "Whether it loads shows once ComfyUI has run."
+    return Finding("packs", Level.OK, pack.name, shown, "" if site.running or site.has_log else unknown, data=data)
+
+
+def _failed(section: str, level: Level, name: str, site: Site) -> Finding:
+    """Return the finding on a pack that is there and whose nodes are not."""
+    failure = site.failure(names_of(name)) or Failure("")
+    module = _module(failure.reason)
+    if module:
+        way = f"install what it lacks with ComfyUI's own Python (pip install {module}) and start ComfyUI again"
+    elif failure.reason:
+        way = "see what it says below, mend it or update the pack, and start ComfyUI again"
+    else:
+        way = "the host's log no longer tells why, so start ComfyUI again and look once more"
+    message = f"{failure.reason or 'It is in custom_nodes and not loaded'}: {way}."
+    return Finding(section, level, name, "failed to import", message, failure.traceback, {"reason": failure.reason})
+
+
+def _module(reason: str) -> str:
+    """Return the module that an import did not find, empty when something else went wrong."""
+    found = reason.partition("No module named ")[2].strip("'\" ")
+    return found.partition("'")[0].partition(".")[0]

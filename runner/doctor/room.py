@@ -1,0 +1,88 @@
+"""Free disk and memory against an estimate of what graphs take."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from ..models import MISSING, state_of
+from ..requirements import RequiredModel
+from .finding import Finding, Level
+from .knowledge import knowledge
+from .site import Site
+from .subject import Subject
+
+
+def check_room(
+    site: Site, wanted: Sequence[RequiredModel], subjects: Sequence[Subject], orders: Mapping[str, Sequence[str]]
+) -> Iterator[Finding]:
+    """Yield how much disk and memory there is, and whether the estimate says that it will do."""
+    known = knowledge()["memory"]
+    if site.folders is not None:
+        yield _disk(site, wanted, known)
+    if not subjects:
+        return
+    sizes = [_size(site, model) for model in wanted if not model.optional]
+    side = max((picture_side(subject, orders) for subject in subjects), default=0.0)
+    per_value = known["cpu_bytes"] if site.accelerated is False else known["accelerated_bytes"]
+    decode = round(side * side * known["decode_bytes_per_pixel"] * per_value)
+    work = max(decode, known["reserve"])
+    about = f"the models take {_gb(sum(sizes))}, a picture of about {side:.0f} x {side:.0f} px {_gb(work)}"
+    if 0 in sizes:
+        about = f"at least: {about}"
+    if site.accelerated:
+        yield _memory("GPU memory", site.vram_free, site.vram_total, max(sizes, default=0) + work, about)
+        yield _memory("memory", site.ram_free, site.ram_total, sum(sizes), about)
+    elif site.ram_total:
+        yield _memory("memory", site.ram_free, site.ram_total, sum(sizes) + work, about)
+
+
+def picture_side(subject: Subject, orders: Mapping[str, Sequence[str]]) -> float:
+    """Return the side in pixels of a square as large as the largest picture of a graph, 0 when it names no size."""
+    side, factor = 0.0, 1.0
+    enlarges: dict[str, float] = knowledge()["memory"]["enlarges"]
+    for node in subject.nodes(orders):
+        with suppress(KeyError, TypeError, ValueError):
+            side = max(side, (float(node.value("width")) * float(node.value("height"))) ** 0.5)
+        if node.type in enlarges:
+            given: Any = enlarges[node.type]
+            with suppress(KeyError, TypeError, ValueError):
+                given = float(node.value("upscale_by"))
+            factor = max(factor, given)
+    return side * factor
+
+
+def _disk(site: Site, wanted: Sequence[RequiredModel], known: Mapping[str, Any]) -> Finding:
+    assert site.folders is not None
+    folder = site.folders.root
+    free = shutil.disk_usage(folder).free
+    fetch = sum(one.size for one in wanted if not one.optional and state_of(one, site.folders).state == MISSING)
+    need = fetch + known["outputs"]
+    words = f"{_gb(fetch)} of models are still to be had." if fetch else ""
+    data = {"free": free, "needed": need}
+    if free < need:
+        return Finding(
+            "room", Level.ERROR, "disk", f"{_gb(free)} free", f"About {_gb(need)} are needed: free some.", data=data
+        )
+    return Finding("room", Level.OK, "disk", f"{_gb(free)} free", words, data=data)
+
+
+def _size(site: Site, model: RequiredModel) -> int:
+    copies = site.folders.find(model.folder, model.file) if site.folders else []
+    return copies[0].stat().st_size if copies else model.size
+
+
+def _memory(subject: str, free: int, total: int, need: int, about: str) -> Finding:
+    there = free or total
+    state = f"{_gb(there)} free of {_gb(total)}"
+    data = {"free": free, "total": total, "needed": need}
+    if need > there:
+        message = f"About {_gb(need)} are wanted ({about}): it will be slow, or choose a smaller picture."
+        return Finding("room", Level.WARNING, subject, state, message, data=data)
+    return Finding("room", Level.OK, subject, state, f"About {_gb(need)} are wanted ({about}).", data=data)
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"

@@ -1,0 +1,80 @@
+"""Known traps that apply to a host, its packs and graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..packs import names_of
+from .finding import Finding, Level
+from .knowledge import Trap, traps, within
+from .site import Site
+from .subject import PlacedNode, Subject
+
+_SHOWN = 3
+
+
+def check_traps(site: Site, subjects: Sequence[Subject], orders: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """Yield every trap that applies. One whose pack or version is not known is told as a warning at most."""
+    for trap in traps():
+        sure = _applies(trap, site)
+        if sure is None:
+            continue
+        level = Level(trap.level) if sure else min(Level(trap.level), Level.WARNING, key=list(Level).index)
+        if not trap.nodes:
+            yield _finding(trap, level, "")
+            continue
+        if not subjects and sure:
+            set_so = f" where {trap.input} is above {trap.above:g}" if trap.above is not None else ""
+            yield _finding(trap, Level.NOTE, f"It applies to graphs with {trap.nodes[0]} and the like{set_so}. ")
+        for subject in subjects:
+            found = [node for node in subject.nodes(orders) if node.type in trap.nodes]
+            certain = [node for node in found if _holds(trap, node)]
+            unsure = [node for node in found if _holds(trap, node) is None]
+            if certain:
+                yield _finding(trap, level, f"{subject.name}: {_words(certain)}. ")
+            elif unsure and level != Level.NOTE:
+                text = f"{subject.name}: look at {trap.input} of {_words(unsure)}, which cannot be read from the file. "
+                yield _finding(trap, Level.WARNING, text)
+
+
+def _applies(trap: Trap, site: Site) -> bool | None:
+    """Tell whether the host and its packs are those of a trap: None for no, False where a version is not known."""
+    sure = True
+    if trap.argument and trap.argument not in site.arguments:
+        return None
+    if trap.host:
+        if site.version and not within(site.version, trap.host):
+            return None
+        sure = sure and bool(site.version)
+    if trap.pack:
+        names = names_of(trap.pack)
+        place = site.pack(names)
+        if (place is None or place.disabled) and not site.loaded(names):
+            return None
+        if trap.versions and place and place.version and not within(place.version, trap.versions):
+            return None
+        sure = sure and (not trap.versions or bool(place and place.version))
+    return sure
+
+
+def _holds(trap: Trap, node: PlacedNode) -> bool | None:
+    """Tell whether a node's input is as a trap says; None where the file does not tell its value."""
+    if not trap.input:
+        return True
+    try:
+        value = node.value(trap.input)
+    except KeyError:
+        return None
+    if trap.above is not None:
+        return isinstance(value, int | float) and value > trap.above
+    return value == trap.equal
+
+
+def _words(nodes: Sequence[PlacedNode]) -> str:
+    words = ", ".join(node.words for node in nodes[:_SHOWN])
+    return words + (f" and {len(nodes) - _SHOWN} more" if len(nodes) > _SHOWN else "")
+
+
+def _finding(trap: Trap, level: Level, where: str) -> Finding:
+    message = f"{trap.title}. {where}{trap.advice[0].upper()}{trap.advice[1:]}."
+    return Finding("traps", level, trap.id, "applies", message, data={"source": trap.source})
