@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import sys
 from pathlib import Path
 from typing import Any
 
-try:
+if sys.version_info >= (3, 11):
     import tomllib
-except ModuleNotFoundError:  # Python 3.10
-    import tomli as tomllib
+else:
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 
 @functools.cache
