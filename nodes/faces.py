@@ -225,12 +225,24 @@ class PortraitFaceDetector(io.ComfyNode):
                     max=1.0,
                     step=0.05,
                     tooltip="How sure the detector must be; the threshold of the node behind counts too.",
-                )
+                ),
+                io.Combo.Input(
+                    "choose",
+                    options=[word for word in finder.CHOICES if word != "likeness"],
+                    default="all",
+                    tooltip="Which face; every word but all finds one.",
+                ),
             ],
             outputs=[io.Custom("BBOX_DETECTOR").Output(display_name="detector", tooltip="Connect to bbox_detector.")],
         )
 
     @classmethod
-    def execute(cls, min_score: float) -> io.NodeOutput:
+    def validate_inputs(cls, choose: str | None = None) -> bool | str:
+        """Refuse an unknown word before anything runs; ComfyUI does not."""
+        words = [word for word in finder.CHOICES if word != "likeness"]
+        return presets.refusal("choice of faces", choose, words) or True
+
+    @classmethod
+    def execute(cls, min_score: float, choose: str = "all") -> io.NodeOutput:
         """Hand out the detector."""
-        return io.NodeOutput(FaceBoxDetector(min_score))
+        return io.NodeOutput(FaceBoxDetector(min_score, choose))

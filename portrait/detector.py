@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .faces import FaceError, detect
+from .faces import Face, FaceError, choose, detect
 from .tensors import to_uint8
 
 # The field names and their order are the contract's.
@@ -26,11 +26,13 @@ Segs = tuple[tuple[int, int], list[SEG]]
 class FaceBoxDetector:
     """Finds faces for FaceDetailer, BboxDetectorSEGS and every node that takes a BBOX_DETECTOR.
 
-    `min_score` is the detector's own floor, 0..1; the threshold of the calling node counts too.
+    `min_score` is the detector's own floor, 0..1; the threshold of the calling node counts too. `which` is a word of
+    faces.CHOICES but likeness: every word but `all` finds one face.
     """
 
-    def __init__(self, min_score: float = 0.6) -> None:
+    def __init__(self, min_score: float = 0.6, which: str = "all") -> None:
         self.min_score = min_score
+        self.which = which
         self.label = "face"
 
     def setAux(self, label: str | None) -> None:  # noqa: N802 - the contract's name
@@ -56,7 +58,7 @@ class FaceBoxDetector:
         pixels = _single(image)
         height, width = pixels.shape[:2]
         segments = []
-        for face in detect(pixels, max(self.min_score, threshold)):
+        for face in self._found(pixels, threshold):
             box = _whole_box(face.box, width, height)
             if min(box[2] - box[0], box[3] - box[1]) < max(1, drop_size):
                 continue
@@ -85,9 +87,13 @@ class FaceBoxDetector:
         pixels = _single(image)
         height, width = pixels.shape[:2]
         mask = np.zeros((height, width), np.float32)
-        for face in detect(pixels, max(self.min_score, threshold)):
+        for face in self._found(pixels, threshold):
             mask = np.maximum(mask, _box_mask(_whole_box(face.box, width, height), dilation, width, height))
         return torch.from_numpy(mask) if mask.any() else None
+
+    def _found(self, pixels: np.ndarray, threshold: float) -> list[Face]:
+        found = detect(pixels, max(self.min_score, threshold))
+        return choose(found, self.which, (pixels.shape[1], pixels.shape[0]))
 
 
 def crop_region(

@@ -139,3 +139,16 @@ def test_a_crop_region_slides_inside_the_picture_and_never_shrinks_needlessly(bo
 def test_a_region_at_the_corner_slides_inwards():
     assert detector.crop_region((0, 0, 10, 10), 100, 100, 3.0) == (0, 0, 30, 30)
     assert detector.crop_region((90, 90, 100, 100), 100, 100, 3.0) == (70, 70, 100, 100)
+
+
+def test_a_chosen_face_is_the_only_one_that_is_found():
+    picture = image(astronaut())
+    two = torch.cat((picture, picture), 2)
+    found = {
+        which: FaceBoxDetector(which=which).detect(two, 0.5, 0, 2.0)[1] for which in ("all", "leftmost", "rightmost")
+    }
+    assert [len(segments) for segments in found.values()] == [2, 1, 1]
+    assert found["leftmost"][0].bbox[0] < 512 < found["rightmost"][0].bbox[0]
+    mask = FaceBoxDetector(which="rightmost").detect_combined(two, 0.5, 0)
+    assert not mask[:, :512].any()
+    assert mask[:, 512:].any()
