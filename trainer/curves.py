@@ -1,0 +1,106 @@
+"""Loss and likeness of a training as one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ..portrait.contact_sheet import FAINT, INK, PAPER, font, printable
+from .judge import Verdict
+
+SIZE = (960, 620)
+LOSS, LIKENESS, WORDS, GRID = (196, 120, 48), (31, 95, 168), (70, 140, 90), (224, 222, 216)
+_LEFT, _RIGHT, _TEXT = 84, 40, 15
+
+
+def draw(
+    losses: Sequence[float], verdicts: Sequence[Verdict], chosen: Verdict | None = None, title: str = ""
+) -> np.ndarray:
+    """Return the picture `[620, 960, 3]` (RGB, uint8): loss a step above, likeness and words kept a checkpoint below.
+
+    The first verdict is that of the base model (step 0); `chosen` is marked with a ring.
+    """
+    picture = Image.new("RGB", SIZE, PAPER)
+    pen = ImageDraw.Draw(picture)
+    if title:
+        pen.text((_LEFT, 14), printable(title), INK, font(20))
+    last = max([len(losses), *(verdict.step for verdict in verdicts), 1])
+    _loss(pen, losses, last, (_LEFT, 74, SIZE[0] - _RIGHT, 250))
+    _likeness(pen, verdicts, chosen, last, (_LEFT, 320, SIZE[0] - _RIGHT, 560))
+    return np.asarray(picture)
+
+
+def _loss(pen: ImageDraw.ImageDraw, losses: Sequence[float], last: int, box: tuple[int, int, int, int]) -> None:
+    pen.text((box[0], box[1] - 26), "loss, running mean", LOSS, font(_TEXT))
+    values = np.asarray(losses, np.float64)
+    values = values[np.isfinite(values)]
+    smooth = smoothed(values)
+    low, high = (0.0, float(smooth.max()) * 1.1) if len(smooth) else (0.0, 1.0)
+    _axes(pen, box, last, low, high or 1.0, "{:.3f}")
+    if len(smooth) > 1:
+        points = [_place(box, i + 1, value, last, low, high or 1.0) for i, value in enumerate(smooth)]
+        pen.line(points, LOSS, 2, "curve")
+
+
+def _likeness(
+    pen: ImageDraw.ImageDraw,
+    verdicts: Sequence[Verdict],
+    chosen: Verdict | None,
+    last: int,
+    box: tuple[int, int, int, int],
+) -> None:
+    pen.text((box[0], box[1] - 26), "likeness to held-out photos", LIKENESS, font(_TEXT))
+    pen.text((box[0] + 230, box[1] - 26), "words kept", WORDS, font(_TEXT))
+    _axes(pen, box, last, 0.0, 1.0, "{:.2f}")
+    pen.text(((box[0] + box[2]) // 2 - 20, box[3] + 26), "step", FAINT, font(_TEXT))
+    steps = [verdict for verdict in verdicts if not verdict.fused]
+    words = [_place(box, v.step, v.words, last) for v in steps if v.words is not None]
+    faces = [_place(box, v.step, v.likeness, last) for v in steps]
+    for points, colour in ((words, WORDS), (faces, LIKENESS)):
+        if len(points) > 1:
+            pen.line(points, colour, 2)
+        for x, y in points:
+            pen.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
+    for verdict in (v for v in verdicts if v.fused):
+        x, y = _place(box, last, verdict.likeness, last)
+        pen.polygon(((x, y - 6), (x + 6, y), (x, y + 6), (x - 6, y)), LIKENESS)
+        pen.text((x - 46, y - 24), "fusion", LIKENESS, font(_TEXT))
+    if chosen is not None:
+        x, y = _place(box, last if chosen.fused else chosen.step, chosen.likeness, last)
+        pen.ellipse((x - 9, y - 9, x + 9, y + 9), outline=INK, width=2)
+        text = f"chosen {chosen.likeness:.2f}"
+        wide = pen.textlength(text, font(_TEXT))
+        pen.text((min(x - wide / 2, SIZE[0] - _RIGHT / 2 - wide), y + 14), text, INK, font(_TEXT))
+
+
+def smoothed(values: np.ndarray, share: float = 0.05) -> np.ndarray:
+    """Return the running mean of values `[N]` over a window of `share` of them, shorter at both ends."""
+    if not len(values):
+        return values
+    half = max(0, int(len(values) * share / 2))
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    start = np.maximum(np.arange(len(values)) - half, 0)
+    stop = np.minimum(np.arange(len(values)) + half + 1, len(values))
+    return (sums[stop] - sums[start]) / (stop - start)
+
+
+def _axes(
+    pen: ImageDraw.ImageDraw, box: tuple[int, int, int, int], last: int, low: float, high: float, form: str
+) -> None:
+    for part in range(5):
+        y = box[3] - (box[3] - box[1]) * part / 4
+        pen.line((box[0], y, box[2], y), GRID)
+        text = form.format(low + (high - low) * part / 4)
+        pen.text((box[0] - 10 - pen.textlength(text, font(_TEXT)), y - 9), text, FAINT, font(_TEXT))
+        x = box[0] + (box[2] - box[0]) * part / 4
+        step = str(round(last * part / 4))
+        pen.text((x - pen.textlength(step, font(_TEXT)) / 2, box[3] + 6), step, FAINT, font(_TEXT))
+
+
+def _place(
+    box: tuple[int, int, int, int], step: int, value: float, last: int, low: float = 0.0, high: float = 1.0
+) -> tuple[float, float]:
+    share = min(max((value - low) / (high - low), 0.0), 1.0)
+    return box[0] + (box[2] - box[0]) * step / last, box[3] - (box[3] - box[1]) * share

@@ -1,0 +1,168 @@
+"""What a checkpoint is worth: how much its pictures look like the person, and whether they still follow other words."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..portrait import identity
+from ..portrait.faces import Face, detect
+from ..portrait.opencv import opencv
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE = Path(__file__).with_name("judging.toml")
+SEED = 7_000_000
+"""The first seed of judged pictures: far from the ones that people type."""
+
+LEAST_KEPT = 0.8
+"""A checkpoint that follows a smaller share of the words that the base model follows is overfitted."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt with `{subject}` in it, the seed it is sampled with, and the colour that its words ask for.
+
+    `expect` has a region ("garment", "background" or "picture") and a range for one or more of L, a, b and chroma.
+    """
+
+    words: str
+    seed: int
+    expect: Mapping[str, Any]
+
+    def text(self, subject: str) -> str:
+        """Return the prompt for a subject's words."""
+        return self.words.format(subject=subject)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The worth of one checkpoint.
+
+    `step` is the optimiser step, and `fused` the steps that a fusion was made of. `likenesses` has the cosine of each
+    picture to the person, None where no face was found, and `followed` whether each picture shows what its words say.
+    `words` is the share, 0..1, of the words that the base model follows that are followed still, None when it follows
+    none.
+    """
+
+    step: int
+    likenesses: tuple[float | None, ...]
+    followed: tuple[bool, ...]
+    words: float | None = None
+    fused: tuple[int, ...] = ()
+
+    @property
+    def likeness(self) -> float:
+        """The mean likeness; a picture without a face counts as 0."""
+        return float(np.mean([value or 0.0 for value in self.likenesses])) if self.likenesses else 0.0
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What verdicts are compared by: first whether the words are kept, then likeness."""
+        return (self.words is None or self.words >= LEAST_KEPT, self.likeness)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the verdict as JSON holds it."""
+        rounded = [None if value is None else round(value, 4) for value in self.likenesses]
+        return asdict(self) | {"likeness": round(self.likeness, 4), "likenesses": rounded}
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Verdict:
+        """Return the verdict that `as_dict` told of."""
+        lists = {name: tuple(facts[name]) for name in ("likenesses", "followed", "fused")}
+        return cls(step=facts["step"], words=facts["words"], **lists)
+
+
+def questions(count: int, captions: Iterable[str] = (), subject: str = "", first_seed: int = SEED) -> list[Question]:
+    """Return `count` questions, a seed each; a prompt that is one of the training captions is never asked."""
+    known = set(captions)
+    rows = [row for row in _file()["prompt"] if row["words"].format(subject=subject) not in known]
+    return [Question(rows[i % len(rows)]["words"], first_seed + i, rows[i % len(rows)]["expect"]) for i in range(count)]
+
+
+def negative() -> str:
+    """Return the negative prompt of judged pictures."""
+    return str(_file()["negative"])
+
+
+def judge(
+    step: int,
+    pictures: Sequence[np.ndarray],
+    asked: Sequence[Question],
+    person: np.ndarray,
+    embedder: identity.Embedder,
+    base: Verdict | None = None,
+) -> Verdict:
+    """Return the verdict on the pictures (RGB, uint8) that a checkpoint made of the questions.
+
+    `person` is the direction `[K]` of photos that training never saw; of several faces the largest is measured. `base`
+    is the verdict on the base model's pictures of the same questions.
+    """
+    likenesses, followed = [], []
+    for picture, question in zip(pictures, asked, strict=True):
+        faces = detect(picture)
+        likenesses.append(identity.likeness(identity.embed(picture, faces[0], embedder), person) if faces else None)
+        followed.append(follows(picture, faces[0] if faces else None, question.expect))
+    return Verdict(step, tuple(likenesses), tuple(followed), None if base is None else kept(followed, base.followed))
+
+
+def kept(followed: Sequence[bool], by_base: Sequence[bool]) -> float | None:
+    """Return how many of the words that the base model follows are followed still, 0..1; None when it follows none."""
+    counted = [now for now, before in zip(followed, by_base, strict=True) if before]
+    return sum(counted) / len(counted) if counted else None
+
+
+def best(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the verdict that wins; of equal ones the earlier."""
+    return max(verdicts, key=lambda verdict: verdict.rank)
+
+
+def worse_for(verdicts: Sequence[Verdict]) -> int:
+    """Return how many judged checkpoints have come since the best one."""
+    return len(verdicts) - 1 - list(verdicts).index(best(verdicts)) if verdicts else 0
+
+
+def follows(picture: np.ndarray, face: Face | None, expect: Mapping[str, Any]) -> bool:
+    """Return whether the region's median colour lies in all the ranges; without a face only "picture" can be judged."""
+    colour = _colour(picture, face, expect["region"])
+    if colour is None:
+        return False
+    values = dict(zip(("L", "a", "b", "chroma"), colour, strict=True))
+    return all(low <= values[name] <= high for name, (low, high) in expect.items() if name != "region")
+
+
+def _colour(picture: np.ndarray, face: Face | None, region: str) -> np.ndarray | None:
+    """Return L, a, b and chroma: the median of a garment or background, the mean of the whole picture.
+
+    The garment is looked for half a face's height below the chin and a third of its width to either side of the face,
+    the background in the two upper corners.
+    """
+    lab = opencv().cvtColor(picture.astype(np.float32) / 255, opencv().COLOR_RGB2Lab)
+    lab = np.concatenate([lab, np.hypot(lab[..., 1], lab[..., 2])[..., None]], -1)
+    high, wide = lab.shape[:2]
+    if region == "picture":
+        return lab.reshape(-1, 4).mean(0)
+    if region == "background":
+        corner = max(4, wide // 10)
+        return np.median(np.concatenate([lab[:corner, :corner], lab[:corner, -corner:]]).reshape(-1, 4), axis=0)
+    if face is None:
+        return None
+    x, y, w, h = face.box
+    top, bottom = round(y + 1.55 * h), round(y + 1.95 * h)
+    left, right = round(x - 0.35 * w), round(x + 1.35 * w)
+    area = lab[max(0, top) : min(high, bottom), max(0, left) : min(wide, right)].reshape(-1, 4)
+    return np.median(area, axis=0) if len(area) >= 6 else None
+
+
+@functools.cache
+def _file() -> dict[str, Any]:
+    return tomllib.loads(FILE.read_text("utf-8"))

@@ -1,0 +1,269 @@
+"""A whole training: from a training set and a model to a subject, whatever happens on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..portrait import identity, subjects
+from ..portrait.errors import PortraitError
+from . import buckets, curves, files, fusion, judge, state
+from .examples import TrainingSet
+from .judge import Verdict
+from .loop import LossError, Training
+from .lora import Lora
+from .settings import TrainSettings
+from .trainee import Model, Trainee
+
+CLASS_PROMPTS = (
+    "portrait photo of {class_word}, head and shoulders, front view",
+    "portrait photo of {class_word}, head and shoulders, three-quarter view, turned to the left",
+    "portrait photo of {class_word}, head and shoulders, three-quarter view, turned to the right",
+    "portrait photo of {class_word}, head and shoulders",
+)
+CLASS_SEED = 8_000_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to call the subject and how to train it.
+
+    `base` says what the model is: "checkpoint" (file name) and "sha256" as far as they are known. `replace` allows a
+    finished subject of this name to be trained anew.
+    """
+
+    name: str
+    settings: TrainSettings
+    base: Mapping[str, Any] = field(default_factory=dict)
+    replace: bool = False
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told what happens: `step(done, total, loss)` after every step, `pictures(step, pictures)` when judged."""
+
+    step: Callable[[int, int, float], None] = lambda done, total, loss: None
+    pictures: Callable[[int, list[np.ndarray]], None] = lambda step, pictures: None
+    say: Callable[[str], None] = lambda text: None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A trained subject: the verdicts (that of the base model first), the chosen one, its pictures, and the curves."""
+
+    subject: subjects.Subject
+    verdicts: tuple[Verdict, ...]
+    chosen: Verdict
+    pictures: tuple[np.ndarray, ...]
+    curves: np.ndarray
+    warnings: tuple[str, ...]
+
+
+def train(model: Model, photos: TrainingSet, job: Job, root: Path, watch: Watch | None = None) -> Outcome:
+    """Train a subject and leave it in `root/<name>`; an interrupted training of the same job goes on where it was.
+
+    Whatever ends the training early, once a checkpoint has been judged the best one so far is left as a usable subject.
+
+    Raises SubjectError when the name is no name or taken, BusyError when another process trains it, LossError,
+    MemoryShortError and StateError as the loop and the disk do.
+    """
+    name = subjects.clean_name(job.name)
+    folder = root / name / files.TRAINING
+    try:
+        with state.locked(folder):
+            return _Session(model, photos, job, name, root, watch or Watch()).run()
+    finally:
+        with contextlib.suppress(OSError):  # nothing is removed that anything was kept in
+            folder.rmdir()
+            folder.parent.rmdir()
+
+
+class _Session:
+    def __init__(self, model: Model, photos: TrainingSet, job: Job, name: str, root: Path, watch: Watch) -> None:
+        self.model, self.photos, self.settings, self.base = model, photos, job.settings, dict(job.base)
+        self.name, self.root, self.folder, self.watch = name, root, root / name / files.TRAINING, watch
+        self.person = identity.reference([photo.embedding for photo in photos.held_out])
+        self.embedder = identity.embedder(photos.backend)
+        captions = [example.caption for example in photos.examples]
+        self.asked = judge.questions(job.settings.samples, captions, photos.prompt_words)
+        self.verdicts: list[Verdict] = []
+        self.shown: dict[str, list[np.ndarray]] = {}
+        self.warnings = list(photos.warnings)
+        self.key = files.job_key({**self.base, "fingerprint": model.fingerprint}, photos, job.settings)
+        self.kept = state.load(self.folder)
+        if self.kept and self.kept[1].get("job") != self.key:
+            self.kept = None
+        if (root / name / subjects.CARD).exists() and not self.kept and not job.replace:
+            raise subjects.SubjectError(
+                f"There is a subject named {name!r} already; choose another name, or allow it to be replaced."
+            )
+        if not self.kept:
+            files.clear(self.folder)
+        shapes = [buckets.choose(e.image.shape[1], e.image.shape[0], self.settings.resolution) for e in photos.examples]
+        self.size = Counter(shapes).most_common(1)[0][0]
+
+    def run(self) -> Outcome:
+        trainee = Trainee(self.model, self.photos, self.settings, self._class_images(), self.model.check)
+        lora = Lora(self.model.layers, self.settings.rank, self.settings.alpha, self.settings.seed)
+        with lora.attached():
+            self.training = Training(trainee, lora, self.settings)
+            if self.kept:
+                self.training.restore(*self.kept)
+                self.verdicts = [Verdict.from_dict(facts) for facts in self.kept[1]["verdicts"]]
+                self.watch.say(f"goes on at step {self.training.step}")
+            try:
+                self._steps()
+                self._fuse()
+                outcome = self._publish()
+            except BaseException as error:
+                self._salvage(error)
+                raise
+        files.clear(self.folder)
+        return outcome
+
+    def _class_images(self) -> list[tuple[np.ndarray, str]]:
+        settings = self.settings
+        if not (settings.prior_weight and settings.prior_share and settings.class_images):
+            return []
+        facts = {
+            "class_word": self.photos.class_word,
+            "fingerprint": self.model.fingerprint,
+            "size": list(self.size),
+            "count": settings.class_images,
+            "seed": CLASS_SEED,
+            "steps": settings.sample_steps,
+            "cfg": settings.sample_cfg,
+        }
+        known = files.load_class_images(self.folder / "class", facts)
+        if known is not None:
+            return known
+        self.watch.say(f"{settings.class_images} pictures of the class")
+        count = settings.class_images
+        texts = [CLASS_PROMPTS[i % len(CLASS_PROMPTS)].format(class_word=self.photos.class_word) for i in range(count)]
+        pictures = self._sampled(texts, [CLASS_SEED + i for i in range(count)])
+        files.save_class_images(self.folder / "class", facts, pictures, texts)
+        return list(zip(pictures, texts, strict=True))
+
+    def _steps(self) -> None:
+        training, settings = self.training, self.settings
+        if not self.verdicts:
+            self._judge()  # before the first step the LoRA changes nothing: this is the base model
+        while training.step < settings.steps and not self._had_enough():
+            self.model.check()
+            training.advance()
+            loss = training.losses[-1] if training.losses else float("nan")
+            self.watch.step(training.step, settings.steps, loss)
+            if training.step % settings.sample_every == 0 or training.step == settings.steps:
+                training.look()
+                self._judge()
+
+    def _had_enough(self) -> bool:
+        patience = self.settings.patience
+        return bool(patience) and len(self.verdicts) > 1 and judge.worse_for(self.verdicts[1:]) >= patience
+
+    def _judge(self) -> None:
+        """Sample, judge and keep the present checkpoint."""
+        with self.training.average.in_place():
+            verdict = self._verdict(self.training.step)
+            if verdict.step:
+                state.save_tensors(self._checkpoint(verdict.step), self.training.lora.state_dict())
+        self.verdicts.append(verdict)
+        told = {"job": self.key, "verdicts": [verdict.as_dict() for verdict in self.verdicts]}
+        state.save(self.folder, self.training.parts(), {**self.training.notes(), **told})
+
+    def _verdict(self, step: int, fused: tuple[int, ...] = ()) -> Verdict:
+        texts = [question.text(self.photos.prompt_words) for question in self.asked]
+        pictures = self._sampled(texts, [question.seed for question in self.asked])
+        base = self.verdicts[0] if self.verdicts else None
+        verdict = judge.judge(step, pictures, self.asked, self.person, self.embedder, base)
+        verdict = Verdict(step, verdict.likenesses, verdict.followed, verdict.words, fused)
+        self.shown[_label(verdict)] = pictures
+        for index, picture in enumerate(pictures):
+            files.save_picture(self.folder / "samples" / f"{_label(verdict)}-{index}.png", picture)
+        self.watch.pictures(step, pictures)
+        self.watch.say(f"{_label(verdict)}: likeness {verdict.likeness:.3f}")
+        return verdict
+
+    def _sampled(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
+        settings = self.settings
+        return self.model.sample(texts, seeds, self.size, settings.sample_steps, settings.sample_cfg)
+
+    def _fuse(self) -> None:
+        """Fuse the best checkpoints, and judge the fusion as they were judged."""
+        ranked = sorted(self.verdicts[1:], key=lambda verdict: verdict.rank, reverse=True)[: self.settings.fuse_best]
+        if len(ranked) < 2:
+            return
+        states = [state.load_tensors(self._checkpoint(verdict.step)) for verdict in ranked]
+        fused = fusion.fuse(states)
+        own = self.training.lora.state_dict()
+        self.training.lora.load(fused)
+        try:
+            verdict = self._verdict(self.training.step, tuple(sorted(verdict.step for verdict in ranked)))
+        finally:
+            self.training.lora.load(own)
+        state.save_tensors(self.folder / "step-fused.safetensors", fused)
+        self.verdicts.append(verdict)
+
+    def _publish(self, stopped: str | None = None) -> Outcome:
+        chosen = judge.best(self.verdicts[1:])
+        file = self.folder / "step-fused.safetensors" if chosen.fused else self._checkpoint(chosen.step)
+        settings, count = self.settings, len(self.photos.examples)
+        priors = settings.class_images if settings.prior_weight and settings.prior_share else 0
+        about = files.metadata(settings, self.model.family, chosen.step, count, priors)
+        drawn = curves.draw(self.training.losses, self.verdicts, chosen, self.name)
+        if chosen.words is not None and chosen.words < judge.LEAST_KEPT:
+            self.warnings.append("Garment and tone words are followed less than before; train fewer steps.")
+        subject = subjects.Subject(
+            name=self.name,
+            trigger=self.photos.trigger,
+            class_word=self.photos.class_word,
+            references=np.stack([photo.embedding for photo in self.photos.held_out]),
+            backend=self.photos.backend,
+            card=self._card(chosen, stopped),
+        )
+        saved = files.publish(subject, self.root, state.load_tensors(file), about)
+        files.save_picture(self.folder / "curves.png", drawn)
+        pictures = tuple(self.shown.get(_label(chosen), ()))
+        return Outcome(saved, tuple(self.verdicts), chosen, pictures, drawn, tuple(self.warnings))
+
+    def _card(self, chosen: Verdict, stopped: str | None) -> dict[str, Any]:
+        photos = self.photos
+        return {
+            "trained": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "trainer": "native",
+            "base": {**self.base, "family": self.model.family, "fingerprint": self.model.fingerprint},
+            "settings": self.settings.as_dict(),
+            "steps": self.training.step,
+            "stopped": stopped,
+            "chosen": {"step": chosen.step, "fused": list(chosen.fused), "likeness": round(chosen.likeness, 4)},
+            "likeness_before": round(self.verdicts[0].likeness, 4),
+            "checkpoints": [verdict.as_dict() for verdict in self.verdicts],
+            "photos": {
+                "trained": list(dict.fromkeys(example.sha256 for example in photos.examples)),
+                "held_out": [photo.sha256 for photo in photos.held_out],
+            },
+        }
+
+    def _salvage(self, error: BaseException) -> None:
+        """Leave the best checkpoint so far as the subject; the error goes on its way with a word about it."""
+        if len(self.verdicts) < 2:
+            return
+        with contextlib.suppress(PortraitError, OSError):
+            said = str(error) if isinstance(error, PortraitError) else ""
+            chosen = self._publish(said or type(error).__name__).chosen
+            if isinstance(error, LossError):
+                error.args = (f"{error} The checkpoint of step {chosen.step} is kept as subject {self.name!r}.",)
+
+    def _checkpoint(self, step: int) -> Path:
+        return self.folder / f"step-{step:06d}.safetensors"
+
+
+def _label(verdict: Verdict) -> str:
+    return "fusion" if verdict.fused else f"step-{verdict.step:06d}"
