@@ -100,7 +100,7 @@ def _with_lora(model: Any, clip: Any, person: subjects.Subject, strength_model: 
     # Layers of one name have other shapes in other models; ComfyUI would log each and go on without it.
     if not added or any(_misfits(new) for new, _ in pairs):
         base = person.card.get("base")
-        name = base.get("name") if isinstance(base, Mapping) else None
+        name = base.get("checkpoint") if isinstance(base, Mapping) else None
         wanted = f"load {name} or one of its kind" if name else "load the kind it was trained on"
         raise PortraitError(
             f"The LoRA of subject {person.name!r} {'does not fit the layers' if added else 'fits no layer'} of this "

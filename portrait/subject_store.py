@@ -19,7 +19,7 @@ from .subjects import CARD, LORA, SubjectError
 
 # What a card may say about a person to somebody else. Photos, their hashes and names, and embeddings (which tell a
 # person's face from others') stay.
-_HANDED_ON = ("name", "trigger", "class_word", "base", "scores", "settings", "steps", "step", "date", "licence")
+_HANDED_ON = ("trained", "trainer", "base", "settings", "steps", "chosen", "likeness_before", "checkpoints", "licence")
 _IDENTIFYING = ("photo", "held_out", "reference", "embedding", "file", "folder", "path", "names")
 _HIDDEN = (".writing-", ".replaced-", ".deleting-")  # half-done work of a process that was killed
 
@@ -39,7 +39,8 @@ class Entry:
     """A subject in the store.
 
     `state` is "trained", "no LoRA", "unfinished" (a training began and left no subject) or "broken" (`problem` says
-    why). `likeness` is the best score that the card tells of, `size` all bytes of it on the disk.
+    why). `base` is the checkpoint it was trained on, `likeness` that of the LoRA to the held-out photos, `trained` when
+    it was, `size` all bytes of it on the disk.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Entry:
     prompt_words: str = ""
     base: str = ""
     likeness: float | None = None
-    date: str = ""
+    trained: str = ""
     size: int = 0
     problem: str = ""
 
@@ -169,21 +170,19 @@ def _entry(folder: Path) -> Entry:
         subject.name,
         "trained" if subject.lora else "no LoRA",
         subject.prompt_words,
-        _base(subject.card),
-        _likeness(subject.card),
-        str(subject.card.get("date") or ""),
+        str(_inside(subject.card, "base", "checkpoint") or ""),
+        _number(_inside(subject.card, "chosen", "likeness")),
+        str(subject.card.get("trained") or ""),
         size,
     )
 
 
-def _base(card: Mapping[str, Any]) -> str:
-    base = card.get("base")
-    return str(base.get("name", "")) if isinstance(base, Mapping) else str(base or "")
+def _inside(card: Mapping[str, Any], key: str, inner: str) -> Any:
+    outer = card.get(key)
+    return outer.get(inner) if isinstance(outer, Mapping) else None
 
 
-def _likeness(card: Mapping[str, Any]) -> float | None:
-    scores = card.get("scores")
-    value = scores.get("likeness") if isinstance(scores, Mapping) else None
+def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
@@ -215,9 +214,8 @@ def _card_name(folder: Path) -> str | None:
 
 
 def _pack(subject: subjects.Subject, target: Path) -> None:
-    card = {"name": subject.name, "trigger": subject.trigger, "class_word": subject.class_word, **subject.card}
-    told = {key: _without_identity(card[key]) for key in _HANDED_ON if key in card}
-    told |= {"lora": LORA, "references": None, "backend": subject.backend}
+    told = {"name": subject.name, "trigger": subject.trigger, "class_word": subject.class_word, "lora": LORA}
+    told |= {key: _without_identity(subject.card[key]) for key in _HANDED_ON if key in subject.card}
     text = json.dumps(told, ensure_ascii=False, indent=2) + "\n"
     note = READ_ME.format(name=subject.name, lora=LORA, words=subject.prompt_words)
     # A LoRA does not compress.

@@ -45,11 +45,11 @@ def list_command(comfyui: ComfyUI = None, folder: Store = None, as_json: Json = 
             say("There are no subjects yet; train one with the graph train-subject.")
             return
         table = Table(
-            Column("subject", no_wrap=True), "prompt words", "trained on", "likeness", "date", "size", "state"
+            Column("subject", no_wrap=True), "prompt words", "trained on", "likeness", "trained", "size", "state"
         )
         for entry in entries:
             likeness = "" if entry.likeness is None else f"{entry.likeness:.2f}"
-            row = (entry.name, entry.prompt_words, entry.base, likeness, entry.date[:10], _size(entry.size))
+            row = (entry.name, entry.prompt_words, entry.base, likeness, entry.trained[:10], _size(entry.size))
             table.add_row(*map(escape, row), escape(entry.problem or entry.state))
         out.print(table)
 

@@ -26,7 +26,7 @@ def comfyui(tmp_path) -> Path:
     (host / "main.py").touch()
     lora = tmp_path / "lora.safetensors"
     save_file({"lora_unet_x.lora_up.weight": np.ones((4, 2), np.float32)}, lora)
-    card = {"base": {"name": "pocket.safetensors"}, "scores": {"likeness": 0.8123}, "date": "2026-01-02T03:04"}
+    card = {"base": {"checkpoint": "pocket.safetensors"}, "chosen": {"likeness": 0.8123}, "trained": "2026-01-02T03:04"}
     person = Subject("👩‍🚀 [bold]Anna", "anb3ll", "woman", lora, np.ones((1, 128), np.float32), "sface", card)
     subjects.save(person, store(host))
     return host
@@ -63,7 +63,7 @@ def test_a_subject_is_shown_with_card_and_files(comfyui):
     for word in ("anb3ll", "pocket.safetensors", "lora.safetensors"):
         assert word in shown.stdout
     facts = json.loads(invoke("subjects", "show", NAME, "--comfyui", comfyui, "--json").stdout)
-    assert facts["card"]["scores"] == {"likeness": 0.8123}
+    assert facts["card"]["chosen"] == {"likeness": 0.8123}
 
 
 @pytest.mark.parametrize("command", ["show", "export", "delete"])
