@@ -88,11 +88,14 @@ class PortraitLoadSubject(io.ComfyNode):
             return io.NodeOutput(model, clip, person.prompt_words, person)
         person = subjects.load(subject, own_folder("subjects"))
         if person.lora and (strength_model or strength_clip):
-            model, clip = _with_lora(model, clip, person, strength_model, strength_clip)
+            model, clip = with_lora(model, clip, person, strength_model, strength_clip)
         return io.NodeOutput(model, clip, person.prompt_words, person)
 
 
-def _with_lora(model: Any, clip: Any, person: subjects.Subject, strength_model: float, strength_clip: float) -> Any:
+def with_lora(
+    model: Any, clip: Any, person: subjects.Subject, strength_model: float, strength_clip: float
+) -> tuple[Any, Any]:
+    """Return model and clip with the person's LoRA. Raises PortraitError when it does not fit this checkpoint."""
     lora = comfy.utils.load_torch_file(str(person.lora), safe_load=True)
     new_model, new_clip = comfy.sd.load_lora_for_models(model, clip, lora, strength_model, strength_clip)
     pairs = ((new_model, model), (new_clip.patcher, clip.patcher))
