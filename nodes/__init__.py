@@ -15,6 +15,7 @@ class PortraitStudioExtension(ComfyExtension):
         from .poses import PortraitPosePreset
         from .subjects import PortraitLoadSubject
         from .tones import PortraitToneFilter
+        from .training import PortraitTrainLoRA
 
         return [
             PortraitLoadPhotos,
@@ -26,6 +27,7 @@ class PortraitStudioExtension(ComfyExtension):
             PortraitFacePose,
             PortraitIdentityScore,
             PortraitLoadSubject,
+            PortraitTrainLoRA,
             PortraitPosePreset,
             PortraitToneFilter,
         ]

@@ -23,6 +23,7 @@ NODES = [
     "PortraitPosePreset",
     "PortraitToneFilter",
     "PortraitLoadSubject",
+    "PortraitTrainLoRA",
 ]
 LANGUAGES = ("en", "ko")
 
