@@ -31,6 +31,15 @@ class PackError(PortraitError):
 
 
 @dataclass(frozen=True)
+class Part:
+    """A repository that has to lie in a folder of a pack for the pack to load."""
+
+    folder: str
+    repository: str
+    commit: str
+
+
+@dataclass(frozen=True)
 class Pin:
     """A pack at the version that graphs were tried with; `folders` are its names under custom_nodes."""
 
@@ -42,6 +51,7 @@ class Pin:
     commit: str
     license: str
     submodules: bool = False
+    contains: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,16 @@ class InstalledPack:
 def pins() -> tuple[Pin, ...]:
     """Return the pinned packs of packs.toml."""
     rows = tomllib.loads(Path(__file__).with_name("packs.toml").read_text("utf-8"))["pack"]
-    return tuple(Pin(**{**row, "folders": tuple(row["folders"])}) for row in rows)
+    return tuple(
+        Pin(
+            **{
+                **row,
+                "folders": tuple(row["folders"]),
+                "contains": tuple(Part(**part) for part in row.get("contains", ())),
+            }
+        )
+        for row in rows
+    )
 
 
 def pin_of(name: str) -> Pin | None:
@@ -121,18 +140,15 @@ def install(pin: Pin, custom_nodes: Path, told: Callable[[str], None] = lambda l
     part = custom_nodes / f".{pin.name}.part{DISABLED}"
     shutil.rmtree(part, ignore_errors=True)
     try:
-        part.mkdir()
-        told(f"fetching {pin.repository} at {pin.commit[:10]}")
-        _git(["init", "--quiet"], part)
-        _git(["remote", "add", "origin", pin.repository], part)
-        _fetch(pin, part)
-        _git(["checkout", "--quiet", "--detach", pin.commit], part)
+        _check_out(pin.repository, pin.commit, part, told)
         if pin.submodules:
             told("fetching what it contains")
             _git(["submodule", "--quiet", "update", "--init", "--recursive"], part)
-        if _git(["rev-parse", "HEAD"], part).strip() != pin.commit:
-            raise PackError(f"{pin.name} could not be brought to commit {pin.commit[:10]}: nothing was installed")
+        for inner in pin.contains:
+            _check_out(inner.repository, inner.commit, part / inner.folder, told)
         part.replace(target)
+    except PackError as error:
+        raise PackError(f"{pin.name}: {error}") from error
     except OSError as error:
         raise PackError(f"{pin.name} cannot be written to {custom_nodes.name!r} ({error.strerror or error})") from error
     finally:
@@ -140,12 +156,19 @@ def install(pin: Pin, custom_nodes: Path, told: Callable[[str], None] = lambda l
     return target
 
 
-def _fetch(pin: Pin, part: Path) -> None:
-    """Fetch the one commit, or everything from servers that do not give single commits."""
+def _check_out(repository: str, commit: str, folder: Path, told: Callable[[str], None]) -> None:
+    """Make a folder and check a commit out in it: the one commit, or everything where a server gives no single ones."""
+    told(f"fetching {repository} at {commit[:10]}")
+    folder.mkdir()
+    _git(["init", "--quiet"], folder)
+    _git(["remote", "add", "origin", repository], folder)
     try:
-        _git(["fetch", "--quiet", "--depth", "1", "origin", pin.commit], part)
+        _git(["fetch", "--quiet", "--depth", "1", "origin", commit], folder)
     except PackError:
-        _git(["fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"], part)
+        _git(["fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"], folder)
+    _git(["checkout", "--quiet", "--detach", commit], folder)
+    if _git(["rev-parse", "HEAD"], folder).strip() != commit:
+        raise PackError(f"commit {commit[:10]} could not be checked out: nothing was installed")
 
 
 def _git(arguments: Sequence[str], folder: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from . import graph as graphs
 from .console import Json, err, reporting, say, write_json
@@ -87,7 +87,7 @@ def _unpinned(wanted: RequiredPack) -> str:
 
 
 def _table(pinned: list[Pin]) -> Table:
-    table = Table("pack", "version", "licence", "commit", "from")
+    table = Table(Column("pack", overflow="fold"), "version", "licence", "commit", Column("from", overflow="fold"))
     for pin in pinned:
         table.add_row(pin.name, pin.version, pin.license, pin.commit[:10], pin.repository.removeprefix("https://"))
     return table
@@ -116,7 +116,7 @@ def _install(pin: Pin, custom_nodes: Path, as_json: bool) -> list[str]:
     place = f"custom_nodes/{folder.name}"
     if "requirements.txt" in needs:
         say(f"  with ComfyUI's own Python: pip install -r {escape(place)}/requirements.txt")
-    if "install.py" in needs:
+    if "install.py" in needs and not pin.contains:  # it would bring today's version of what the pin holds back
         say(f"  and: python {escape(place)}/install.py")
     say("  then start ComfyUI again")
     return []

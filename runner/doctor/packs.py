@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
 from ..client import PACK_NODE
-from ..packs import installed, names_of, pin_of, pins
+from ..packs import InstalledPack, installed, names_of, pin_of, pins
 from ..requirements import RequiredPack
 from ..studio import ROOT
 from .finding import Finding, Level
+from .knowledge import knowledge
 from .site import Failure, Site
 
 OWN = "portrait-studio"
@@ -119,19 +121,27 @@ def _present(site: Site, pack: RequiredPack, data: dict[str, Any]) -> Finding:
 
 def _failed(section: str, level: Level, name: str, site: Site) -> Finding:
     """Return the finding on a pack that is there and whose nodes are not."""
-    failure = site.failure(names_of(name)) or Failure("")
-    module = _module(failure.reason)
-    if module:
-        way = f"install what it lacks with ComfyUI's own Python (pip install {module}) and start ComfyUI again"
-    elif failure.reason:
-        way = "see what it says below, mend it or update the pack, and start ComfyUI again"
-    else:
-        way = "the host's log no longer tells why, so start ComfyUI again and look once more"
-    message = f"{failure.reason or 'It is in custom_nodes and not loaded'}: {way}."
+    failure, place = site.failure(names_of(name)), site.pack(names_of(name))
+    if failure is None:
+        unknown = (
+            "" if site.has_log else " If it happens again, its log will tell why; this one reaches not far enough."
+        )
+        message = f"It is in custom_nodes, and the host has not loaded it: start ComfyUI again.{unknown}"
+        return Finding(section, level, name, "not loaded", message)
+    way = f"{_way(name, failure, place)}, and start ComfyUI again."
+    message = f"{failure.reason}: {way}"
     return Finding(section, level, name, "failed to import", message, failure.traceback, {"reason": failure.reason})
 
 
-def _module(reason: str) -> str:
-    """Return the module that an import did not find, empty when something else went wrong."""
-    found = reason.partition("No module named ")[2].strip("'\" ")
-    return found.partition("'")[0].partition(".")[0]
+def _way(name: str, failure: Failure, place: InstalledPack | None) -> str:
+    for remedy in knowledge()["remedy"]:
+        if name == remedy["pack"] and remedy["words"] in failure.reason:
+            return remedy["advice"]
+    # A dotted name that is not found belongs to a package that is: nothing that could be installed beside it.
+    if re.search(r"No module named '\w+'", failure.reason):
+        listed = place and (place.folder / "requirements.txt").is_file()
+        what = (
+            f"pip install -r custom_nodes/{place.folder.name}/requirements.txt" if place and listed else "see its page"
+        )
+        return f"install the Python packages that it wants with ComfyUI's own Python ({what})"
+    return "mend what it says below, or update the pack"

@@ -68,6 +68,13 @@ def test_a_pack_is_installed_at_its_pin_and_not_at_the_newest_commit(custom_node
     assert len(told) == 2
 
 
+def test_a_pack_is_installed_with_what_has_to_lie_in_it(custom_nodes, pin, tmp_path):
+    inner = tmp_path / "inner"
+    part = packs.Part("inside", str(inner), git(inner, "rev-parse", "HEAD"))
+    folder = install(replace(pin, contains=(part,)), custom_nodes)
+    assert (folder / "inside" / "core.py").read_text() == "x = 1\n"
+
+
 def fails(custom_nodes: Path, pin: Pin, words: str) -> None:
     before = sorted(custom_nodes.rglob("*"))
     with pytest.raises(PackError, match=words) as caught:
