@@ -137,7 +137,8 @@ def follows(picture: np.ndarray, face: Face | None, expect: Mapping[str, Any]) -
     if colour is None:
         return False
     values = dict(zip(("L", "a", "b", "chroma"), colour, strict=True))
-    return all(low <= values[name] <= high for name, (low, high) in expect.items() if name != "region")
+    ranges = {name: limits for name, limits in expect.items() if name != "region"}
+    return all(low <= values[name] <= high for name, (low, high) in ranges.items())
 
 
 def _colour(picture: np.ndarray, face: Face | None, region: str) -> np.ndarray | None:
