@@ -27,6 +27,7 @@ from .migrate_command import migrate_command
 from .models_command import models
 from .packs_command import packs
 from .subjects_command import subjects
+from .trainer_command import trainer
 
 app = typer.Typer(
     help="Portraits from graphs, without a browser.",
@@ -42,6 +43,7 @@ app.command("doctor")(doctor_command)
 app.add_typer(models, name="models")
 app.add_typer(subjects, name="subjects")
 app.add_typer(packs, name="packs")
+app.add_typer(trainer, name="trainer")
 
 
 def main() -> None:

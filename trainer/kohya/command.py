@@ -17,7 +17,7 @@ OPTIMISERS = {
         ("weight_decay={weight_decay:g}", "decouple=True", "use_bias_correction=True", "safeguard_warmup=True"),
     ),
 }
-UNSUPPORTED = {
+UNFOLLOWED = {
     "ema_decay": "keeps no running mean of the LoRA, so checkpoints are its last state",
     "compile": "is run without torch.compile",
 }
@@ -71,13 +71,8 @@ def arguments(
     if layout == "sdxl":
         answer += ["--no_half_vae"]  # the published SDXL VAE overflows in 16 bits
     if prompts:
-        answer += [
-            "--sample_prompts",
-            prompts.name,
-            "--sample_every_n_steps",
-            min(settings.sample_every, settings.steps),
-        ]
-        answer += ["--sample_sampler", "euler_a"]
+        answer += ["--sample_prompts", prompts.name, "--sample_sampler", "euler_a", "--sample_at_first"]
+        answer += ["--sample_every_n_steps", min(settings.sample_every, settings.steps)]
     if tokenizers:
         answer += ["--tokenizer_cache_dir", tokenizers]
     if start_from:
@@ -89,7 +84,7 @@ def limits(settings: TrainSettings) -> list[str]:
     """Return a sentence for every setting that sd-scripts cannot follow."""
     asked = {"ema_decay": settings.ema_decay > 0, "compile": settings.compile}
     return [
-        f"sd-scripts {why} (the setting {name} is not followed)." for name, why in UNSUPPORTED.items() if asked[name]
+        f"sd-scripts {why} (the setting {name} is not followed)." for name, why in UNFOLLOWED.items() if asked[name]
     ]
 
 

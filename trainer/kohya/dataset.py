@@ -36,9 +36,12 @@ class Dataset:
 
 
 def write(
-    training_set: TrainingSet, settings: TrainSettings, folder: Path, class_images: Sequence[np.ndarray] = ()
+    training_set: TrainingSet,
+    settings: TrainSettings,
+    folder: Path,
+    class_images: Sequence[tuple[np.ndarray, str]] = (),
 ) -> Dataset:
-    """Write `training_set` and the class pictures (RGB uint8 `[H, W, 3]`) into `folder`.
+    """Write `training_set` and the class pictures (RGB uint8 `[H, W, 3]`) with their captions into `folder`.
 
     Every picture's loss is weighted by its alpha channel, as the native trainer weighs it: the face more than the rest,
     class pictures by the prior weight. sd-scripts' own regularisation set is not used, for it shows as many class
@@ -55,9 +58,9 @@ def write(
     try:
         for number, (example, array) in enumerate(zip(examples, weights, strict=True), 1):
             _picture(folder / TRAIN, number, example.image, _one_line(example.caption) or words, array / highest)
-        for number, image in enumerate(of_class, 1):
+        for number, (image, caption) in enumerate(of_class, 1):
             flat = np.full(image.shape[:2], settings.prior_weight / highest, np.float32)
-            _picture(folder / CLASS, number, image, _one_line(training_set.class_word) or "person", flat)
+            _picture(folder / CLASS, number, image, _one_line(caption) or words, flat)
         config = folder / CONFIG
         config.write_text(to_toml(configuration(settings, repeats, class_repeats)), "utf-8")
     except OSError as error:

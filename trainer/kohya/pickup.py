@@ -16,7 +16,7 @@ from .command import NAME, OUTPUT
 from .errors import KohyaError
 
 _STEP = re.compile(rf"^{NAME}-step(\d+)\.safetensors$")
-_SAMPLE = re.compile(rf"^{NAME}_(\d+)_(\d+)_\d+(?:_\d+)?\.png$")
+_SAMPLE = re.compile(rf"^{NAME}_e?(\d+)_(\d+)_\d+(?:_\d+)?\.png$")  # e: the samples before the first step
 # What sd-scripts itself writes and what tells nothing of paths, folders or captions.
 KEPT = frozenset(
     (
@@ -89,7 +89,7 @@ def clean(path: Path, target: Path, facts: Mapping[str, str]) -> bool:
         tensors = load_file(path)
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
             return False
-        metadata = {key: value for key, value in _metadata(path).items() if key in KEPT} | dict(facts)
+        metadata = dict(facts) | {key: value for key, value in _metadata(path).items() if key in KEPT}
         part = target.with_name(f"{target.stem}.part.safetensors")
         save_file(tensors, part, metadata)
         part.replace(target)

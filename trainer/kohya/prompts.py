@@ -23,15 +23,17 @@ class Prompt:
     seed: int = 0
 
 
-def write(prompts: Sequence[Prompt], settings: TrainSettings, folder: Path) -> Path:
-    """Write the prompts, pictures of the training's resolution, and return the file's path."""
-    side = settings.resolution // 8 * 8
+def write(
+    prompts: Sequence[Prompt], settings: TrainSettings, folder: Path, size: tuple[int, int] | None = None
+) -> Path:
+    """Write the prompts and return the file's path; pictures of `size` (width, height), a square when None."""
+    width, height = size or (settings.resolution // 8 * 8,) * 2
     rows: list[dict[str, Any]] = [
         {
             "prompt": prompt.text,
             "negative_prompt": prompt.negative,
-            "width": side,
-            "height": side,
+            "width": width,
+            "height": height,
             "sample_steps": settings.sample_steps,
             "scale": settings.sample_cfg,
             "seed": prompt.seed % MAX_SEED,

@@ -19,6 +19,7 @@ from .installation import Installation, environment
 from .process import Process
 
 Judge = Callable[[Path], float]
+Picture = tuple[np.ndarray, str]
 LEASH = Path(__file__).with_name("leash.py")
 
 
@@ -92,47 +93,105 @@ def train(
     installation: Installation,
     work: Path,
     *,
-    class_images: Sequence[np.ndarray] = (),
+    class_images: Sequence[Picture] = (),
     samples: Sequence[prompts.Prompt] = (),
+    size: tuple[int, int] | None = None,
     judge: Judge | None = None,
     listen: Callable[[Event], None] = lambda event: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Train a LoRA for `checkpoint` in the folder `work`, which holds crops and captions: delete it afterwards.
 
-    Checkpoints are handed to `judge` (higher is better) and `listen` on the caller's thread, as files whose metadata
-    is clean. `cancelled` is asked ten times a second on another thread; sd-scripts and all its children are gone within
-    a second after it first says True. Raises KohyaError, with sd-scripts' own last lines, when it fails before there
-    is a checkpoint; a failure after that is in `Outcome.error`.
+    `class_images` are pictures (RGB, uint8) of the class with their captions; `samples` are drawn in `size` (width,
+    height) before the first step and with every checkpoint. Checkpoints are handed to `judge` (higher is better) and
+    `listen` on the caller's thread, after their samples, as files whose metadata is clean. `cancelled` is asked ten
+    times a second on another thread; sd-scripts and all its children are gone within a second after it first says True.
+
+    Raises KohyaError, with sd-scripts' own last lines, when it fails before there is a checkpoint; a failure after that
+    is in `Outcome.error`.
     """
     layout = checkpoints.layout(checkpoint)
-    base = checkpoint.resolve()
-    precision = installation.precision(settings.precision)
+    written = _prepare(work, training_set, settings, class_images)
+    run = _Run(settings, layout, work, written, judge, listen)
+    run.outcome.warnings += installation.warnings + command.limits(settings)
+    if settings.prior_weight > 0 and settings.prior_share > 0 and not class_images:
+        run.outcome.warnings.append(
+            "There are no class images, so nothing keeps the class itself from changing (prior_weight is not followed)."
+        )
+    file = prompts.write(samples, settings, work, size) if samples else None
+    with _start(settings, layout, checkpoint, installation, work, written, file, None, cancelled) as process:
+        run.follow(process)
+    return run.outcome
+
+
+def draw(
+    wanted: Sequence[prompts.Prompt],
+    training_set: TrainingSet,
+    settings: TrainSettings,
+    checkpoint: Path,
+    installation: Installation,
+    work: Path,
+    *,
+    lora: Path | None = None,
+    size: tuple[int, int] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> list[Path]:
+    """Return the pictures of `wanted` that `checkpoint` makes in sd-scripts, with `lora` if given; nothing is trained.
+
+    It samples before a first step that never comes. The LoRA must have the rank of `settings`. Raises KohyaError when
+    it fails, and when it is `cancelled`.
+    """
+    layout = checkpoints.layout(checkpoint)
+    written = _prepare(work, training_set, settings, ())
+    file = prompts.write(wanted, settings, work, size)
+    found: dict[int, Path] = {}
+    looker = pickup.Pickup(work, settings.steps)
+    with _start(settings, layout, checkpoint, installation, work, written, file, lora, cancelled) as process:
+        while process.running and len(found) < len(wanted):
+            process.line(0.2)
+            found |= {sample.prompt: sample.path for sample in looker.samples() if sample.step == 0}
+        if process.was_cancelled:
+            raise KohyaError("The training was cancelled before its first step; nothing was kept.")
+        if len(found) < len(wanted):
+            raise traps.explain(process.wait(), process.tail, settings)
+    return [found[number] for number in range(len(wanted))]
+
+
+def _prepare(
+    work: Path, training_set: TrainingSet, settings: TrainSettings, class_images: Sequence[Picture]
+) -> dataset.Dataset:
     try:
         (work / command.OUTPUT).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise KohyaError(f"{work} cannot be written ({error.strerror}); choose another folder.") from None
-    written = dataset.write(training_set, settings, work, class_images)
+    return dataset.write(training_set, settings, work, class_images)
+
+
+def _start(
+    settings: TrainSettings,
+    layout: str,
+    checkpoint: Path,
+    installation: Installation,
+    work: Path,
+    written: dataset.Dataset,
+    file: Path | None,
+    lora: Path | None,
+    cancelled: Callable[[], bool],
+) -> Process:
+    precision = installation.precision(settings.precision)
     options = command.arguments(
         settings,
         written,
-        base,
+        checkpoint.resolve(),
         precision,
         layout,
-        prompts.write(samples, settings, work) if samples else None,
-        installation.tokenizers,
+        prompts=file,
+        tokenizers=installation.tokenizers,
+        start_from=lora.resolve() if lora else None,
     )
-    run = _Run(settings, work, written, judge, listen)
-    run.outcome.warnings += installation.warnings + command.limits(settings)
-    if settings.prior_weight > 0 and not written.class_pictures:
-        run.outcome.warnings.append(
-            "There are no class images, so nothing keeps the class itself from changing (prior_weight is not followed)."
-        )
-    python = [installation.python, LEASH, installation.folder / checkpoints.script(layout), *options]
+    script = installation.folder / checkpoints.script(layout)
     surroundings = environment(offline=installation.tokenizers is not None, on_gpu=precision == "bf16")
-    with Process(python, work, surroundings, cancelled) as process:
-        run.follow(process)
-    return run.outcome
+    return Process([installation.python, LEASH, script, *options], work, surroundings, cancelled)
 
 
 class _Run:
@@ -141,6 +200,7 @@ class _Run:
     def __init__(
         self,
         settings: TrainSettings,
+        layout: str,
         work: Path,
         written: dataset.Dataset,
         judge: Judge | None,
@@ -148,6 +208,7 @@ class _Run:
     ) -> None:
         self.outcome = Outcome()
         self._settings = settings
+        self._layout = layout
         self._work = work
         self._written = written
         self._judge = judge
@@ -216,18 +277,18 @@ class _Run:
         return False
 
     def _collect(self) -> None:
+        # In this order: sd-scripts draws a step's samples before it saves the step, and the judge wants to see them.
+        fresh = self._pickup.checkpoints()
         for sample in self._pickup.samples():
             taken = Sampled(sample.step, sample.prompt, sample.path)
             self.outcome.samples.append(taken)
             self._listen(taken)
-        for step, path in self._pickup.checkpoints():
+        for step, path in fresh:
             if any(saved.step == step for saved in self.outcome.checkpoints):
                 continue  # the last state is saved twice when the steps divide evenly
             target = self._work / f"lora-{step:06d}.safetensors"
             if not pickup.clean(path, target, self._facts(step)):
-                self.outcome.warnings.append(
-                    f"The checkpoint of step {step} holds numbers that are none; it is left out."
-                )
+                self.outcome.warnings.append(f"The checkpoint of step {step} is left out: it holds NaN or infinity.")
                 continue
             saved = Saved(step, target, self._judge(target) if self._judge else None)
             self.outcome.checkpoints.append(saved)
@@ -240,19 +301,6 @@ class _Run:
         return len(judged) - 1 - judged.index(self.outcome.best) >= patience and not self._complete()
 
     def _facts(self, step: int) -> dict[str, str]:
-        settings = self._settings
-        return {
-            "ss_steps": str(step),
-            "ss_max_train_steps": str(settings.steps),
-            "ss_learning_rate": f"{settings.learning_rate:g}",
-            "ss_unet_lr": f"{settings.learning_rate:g}",
-            "ss_text_encoder_lr": f"{settings.text_encoder_rate:g}",
-            "ss_optimizer": settings.optimiser,
-            "ss_lr_scheduler": settings.schedule,
-            "ss_seed": str(settings.seed),
-            "ss_num_train_images": str(self._written.pictures),
-            "ss_num_reg_images": str(self._written.class_pictures),
-            "ss_min_snr_gamma": f"{settings.min_snr_gamma:g}",
-            "ss_noise_offset": f"{settings.noise_offset:g}",
-            "ss_prior_loss_weight": f"{settings.prior_weight:g}",
-        }
+        from .. import files
+
+        return files.metadata(self._settings, self._layout, step, self._written.pictures, self._written.class_pictures)

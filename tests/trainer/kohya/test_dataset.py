@@ -14,7 +14,7 @@ from portrait_studio.trainer.kohya.data import tomllib
 from portrait_studio.trainer.kohya.errors import KohyaError
 from portrait_studio.trainer.settings import TrainSettings
 
-CLASS = [np.full((64, 64, 3), 90, np.uint8)] * 3
+CLASS = [(np.full((64, 64, 3), 90, np.uint8), "photo of a woman")] * 3
 
 
 def first_line(path) -> str:

@@ -68,7 +68,7 @@ def test_a_real_run_is_watched_picked_up_and_loaded_by_comfyui(found, base, trai
         base,
         found,
         tmp_path / "work",
-        class_images=[np.full((96, 96, 3), 128, np.uint8)],
+        class_images=[(np.full((96, 96, 3), 128, np.uint8), "photo of a woman")],
         samples=[Prompt("photo of zzperson woman in a coat --w 64", "blurred", 7)],
         judge=lambda path: 1.0 if "000002" in path.name else 0.5,
         listen=events.append,
@@ -78,7 +78,7 @@ def test_a_real_run_is_watched_picked_up_and_loaded_by_comfyui(found, base, trai
     assert outcome.best.step == 2
     assert [step for step, _ in outcome.losses] == [1, 2, 3]
     assert all(0 < loss < 10 for _, loss in outcome.losses)
-    assert [sample.step for sample in outcome.samples] == [1, 2, 3]
+    assert [sample.step for sample in outcome.samples] == [0, 1, 2, 3]
     assert Image.open(outcome.samples[0].path).size == (128, 128)
     assert {"loading the checkpoint", "training"} <= {
         event.what for event in events if isinstance(event, training.Stage)

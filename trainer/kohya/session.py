@@ -1,0 +1,261 @@
+"""A whole training through sd-scripts: from a training set and a checkpoint file to a subject like the native one's.
+
+The same questions are asked of every checkpoint, the same judge answers, the same card is written; sd-scripts draws the
+pictures, with its own sampler.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ...portrait import identity, subjects
+from ...portrait.lock import locked
+from .. import buckets, curves, files, fusion, judge, state
+from ..examples import TrainingSet
+from ..judge import Verdict
+from ..run import CLASS_PROMPTS, CLASS_SEED, Job, Outcome, Watch
+from . import checkpoint as checkpoints
+from . import training
+from .errors import KohyaError
+from .installation import Installation
+from .prompts import Prompt
+
+WORK, FUSED = "kohya", "lora-fused.safetensors"
+OVERFITTED = -2.0  # added to the likeness, -1..1, of a checkpoint that lost its words: it comes after all others
+
+
+def train_subject(
+    photos: TrainingSet,
+    job: Job,
+    checkpoint: Path,
+    installation: Installation,
+    root: Path,
+    watch: Watch | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Train a subject on `checkpoint` and leave it in `root/<name>`, with the same card as the native trainer's.
+
+    Whatever ends the training early, once a checkpoint has been judged the best one so far is left as a usable subject,
+    and `Outcome.warnings` says what happened; crops, captions and other checkpoints are deleted in any case.
+
+    Raises SubjectError when the name is no name or taken, BusyError when another process trains it, KohyaError when
+    sd-scripts fails or is `cancelled` before there is a checkpoint.
+    """
+    name = subjects.clean_name(job.name)
+    layout = checkpoints.layout(checkpoint)
+    if (root / name / subjects.CARD).exists() and not job.replace:
+        raise subjects.SubjectError(
+            f"There is a subject named {name!r} already; choose another name, or allow it to be replaced."
+        )
+    folder = root / name / files.TRAINING
+    with locked(folder, name):
+        session = _Session(photos, job, checkpoint, installation, root, watch or Watch(), cancelled)
+        try:
+            return session.run(name, layout)
+        finally:
+            shutil.rmtree(folder / WORK, ignore_errors=True)
+
+
+def file_hash(path: Path) -> str:
+    """Return the sha256 (hex) of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+class _Session:
+    def __init__(
+        self,
+        photos: TrainingSet,
+        job: Job,
+        checkpoint: Path,
+        installation: Installation,
+        root: Path,
+        watch: Watch,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self.photos, self.settings, self.checkpoint = photos, job.settings, checkpoint
+        self.installation, self.root, self.watch, self.cancelled = installation, root, watch, cancelled
+        self.base = {"checkpoint": checkpoint.name, "sha256": file_hash(checkpoint), **job.base}
+        self.person = identity.reference([photo.embedding for photo in photos.held_out])
+        self.embedder = identity.embedder(photos.backend)
+        captions = [example.caption for example in photos.examples]
+        self.asked = judge.questions(job.settings.samples, captions, photos.prompt_words)
+        shapes = [buckets.choose(e.image.shape[1], e.image.shape[0], self.settings.resolution) for e in photos.examples]
+        self.size = Counter(shapes).most_common(1)[0][0]
+        self.verdicts: list[Verdict] = []
+        self.samples: dict[int, dict[int, Path]] = {}
+        self.pictures: dict[Verdict, list[np.ndarray]] = {}
+        self.warnings = list(photos.warnings)
+
+    def run(self, name: str, layout: str) -> Outcome:
+        self.folder = self.root / name / files.TRAINING
+        class_images = self._class_images()
+        questions = [Prompt(q.text(self.photos.prompt_words), judge.negative(), q.seed) for q in self.asked]
+        trained = training.train(
+            self.photos,
+            self.settings,
+            self.checkpoint,
+            self.installation,
+            self.folder / WORK / "train",
+            class_images=class_images,
+            samples=questions,
+            size=self.size,
+            judge=self._judge,
+            listen=self._listen,
+            cancelled=self.cancelled,
+        )
+        self.warnings += trained.warnings
+        judged = {saved.step: saved.path for saved in trained.checkpoints}
+        if not any(verdict.step for verdict in self.verdicts):
+            reason = "was cancelled" if trained.ended == "cancelled" else "ended"
+            raise KohyaError(f"The training {reason} before its first checkpoint; nothing was kept.")
+        if trained.error:
+            self.warnings.append(trained.error.sentence)
+        if trained.ended in ("finished", "early"):
+            self._fuse(judged, questions)
+        return self._publish(name, layout, judged, trained, len(class_images))
+
+    def _listen(self, event: training.Event) -> None:
+        if isinstance(event, training.Sampled):
+            self.samples.setdefault(event.step, {})[event.prompt] = event.path
+        elif isinstance(event, training.Stage):
+            self.watch.say(event.what)
+        elif isinstance(event, training.Step) and event.step:
+            self.watch.step(event.step, event.steps, float("nan") if event.loss is None else event.loss)
+
+    def _judge(self, path: Path) -> float:
+        step = int(path.stem.rpartition("-")[2])
+        if not self.verdicts:
+            self._verdict(0, self._drawn(0))
+        return _score(self._verdict(step, self._drawn(step)))
+
+    def _drawn(self, step: int) -> list[Path]:
+        drawn = self.samples.get(step, {})
+        if len(drawn) < len(self.asked):
+            raise KohyaError(
+                f"sd-scripts drew {len(drawn)} of {len(self.asked)} samples at step {step}; look at its log."
+            )
+        return [drawn[number] for number in range(len(self.asked))]
+
+    def _verdict(self, step: int, drawn: Sequence[Path], fused: tuple[int, ...] = ()) -> Verdict:
+        pictures = [np.asarray(Image.open(path).convert("RGB")) for path in drawn]
+        base = self.verdicts[0] if self.verdicts else None
+        verdict = judge.judge(step, pictures, self.asked, self.person, self.embedder, base)
+        verdict = replace(verdict, fused=fused)
+        label = "fusion" if fused else f"step-{step:06d}"
+        for index, picture in enumerate(pictures):
+            files.save_picture(self.folder / "samples" / f"{label}-{index}.png", picture)
+        self.verdicts.append(verdict)
+        self.pictures[verdict] = pictures
+        self.watch.pictures(step, pictures)
+        self.watch.say(f"{label}: likeness {verdict.likeness:.3f}")
+        return verdict
+
+    def _draw(self, wanted: Sequence[Prompt], what: str, lora: Path | None = None) -> list[Path]:
+        return training.draw(
+            wanted,
+            self.photos,
+            self.settings,
+            self.checkpoint,
+            self.installation,
+            self.folder / WORK / what,
+            lora=lora,
+            size=self.size,
+            cancelled=self.cancelled,
+        )
+
+    def _class_images(self) -> list[tuple[np.ndarray, str]]:
+        settings = self.settings
+        if not (settings.prior_weight and settings.prior_share and settings.class_images):
+            return []
+        facts: dict[str, Any] = {
+            "class_word": self.photos.class_word,
+            "sha256": self.base["sha256"],
+            "size": list(self.size),
+            "count": settings.class_images,
+            "seed": CLASS_SEED,
+            "steps": settings.sample_steps,
+            "cfg": settings.sample_cfg,
+        }
+        known = files.load_class_images(self.folder / "class", facts)
+        if known is not None:
+            return known
+        self.watch.say(f"{settings.class_images} pictures of the class")
+        rows = [CLASS_PROMPTS[i % len(CLASS_PROMPTS)] for i in range(settings.class_images)]
+        texts = [row.format(class_word=self.photos.class_word) for row in rows]
+        drawn = self._draw([Prompt(text, "", CLASS_SEED + i) for i, text in enumerate(texts)], "class")
+        pictures = [np.asarray(Image.open(path).convert("RGB")) for path in drawn]
+        files.save_class_images(self.folder / "class", facts, pictures, texts)
+        return list(zip(pictures, texts, strict=True))
+
+    def _fuse(self, judged: dict[int, Path], questions: Sequence[Prompt]) -> None:
+        """Fuse the best checkpoints, and judge the fusion by what sd-scripts draws with it."""
+        ranked = sorted(self.verdicts[1:], key=lambda verdict: verdict.rank, reverse=True)[: self.settings.fuse_best]
+        if len(ranked) < 2:
+            return
+        fused = fusion.fuse([state.load_tensors(judged[verdict.step]) for verdict in ranked])
+        path = self.folder / WORK / FUSED
+        state.save_tensors(path, fused)
+        try:
+            drawn = self._draw(questions, "fusion", path)
+        except KohyaError as error:
+            self.warnings.append(f"The best checkpoints were not fused: {error.sentence}")
+            return
+        self._verdict(ranked[0].step, drawn, tuple(sorted(verdict.step for verdict in ranked)))
+
+    def _publish(
+        self, name: str, layout: str, judged: dict[int, Path], trained: training.Outcome, class_images: int
+    ) -> Outcome:
+        chosen = judge.best(self.verdicts[1:])
+        tensors = state.load_tensors(self.folder / WORK / FUSED if chosen.fused else judged[chosen.step])
+        about = files.metadata(self.settings, layout, chosen.step, len(self.photos.examples), class_images)
+        subject = subjects.Subject(
+            name=name,
+            trigger=self.photos.trigger,
+            class_word=self.photos.class_word,
+            references=np.stack([photo.embedding for photo in self.photos.held_out]),
+            backend=self.photos.backend,
+            card=self._card(chosen, layout, trained),
+        )
+        saved = files.publish(subject, self.root, tensors, about)
+        drawn = curves.draw([loss for _, loss in trained.losses], self.verdicts, chosen, name)
+        files.save_picture(self.folder / "curves.png", drawn)
+        pictures = tuple(self.pictures[chosen])
+        return Outcome(saved, tuple(self.verdicts), chosen, pictures, drawn, tuple(self.warnings))
+
+    def _card(self, chosen: Verdict, layout: str, trained: training.Outcome) -> dict[str, Any]:
+        photos = self.photos
+        return {
+            "trained": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "trainer": f"sd-scripts {self.installation.version}",
+            "base": {**self.base, "family": layout},
+            "settings": self.settings.as_dict(),
+            "steps": max((step for step, _ in trained.losses), default=0),
+            "stopped": None if trained.ended == "finished" else trained.ended,
+            "chosen": {"step": chosen.step, "fused": list(chosen.fused), "likeness": round(chosen.likeness, 4)},
+            "likeness_before": round(self.verdicts[0].likeness, 4),
+            "checkpoints": [verdict.as_dict() for verdict in self.verdicts],
+            "photos": {
+                "trained": list(dict.fromkeys(example.sha256 for example in photos.examples)),
+                "held_out": [photo.sha256 for photo in photos.held_out],
+            },
+        }
+
+
+def _score(verdict: Verdict) -> float:
+    """Return one number that orders verdicts as their rank does."""
+    keeps_words, likeness = verdict.rank
+    return likeness if keeps_words else likeness + OVERFITTED
