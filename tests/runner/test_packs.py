@@ -14,7 +14,7 @@ from portrait_studio.runner.errors import exit_code
 from portrait_studio.runner.packs import PackError, Pin, install, installed, names_of, pin_of, pins
 
 from .command import invoke, one_sentence
-from .test_models import comfyui  # noqa: F401 - a fixture
+from .test_models import installation  # noqa: F401 - a fixture
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -150,43 +150,45 @@ def graph(tmp_path):
     return write
 
 
-def test_the_command_installs_on_a_yes_and_says_what_is_left_to_do(comfyui, graph, pin, monkeypatch):  # noqa: F811
-    (comfyui / "custom_nodes").mkdir()
+def test_the_command_installs_on_a_yes_and_says_what_is_left_to_do(installation, graph, pin, monkeypatch):  # noqa: F811
+    (installation / "custom_nodes").mkdir()
     monkeypatch.setattr(packs, "pins", lambda: (pin,))
     file = graph("a-pack")
-    refused = invoke("packs", "install", file, "--comfyui", comfyui)
+    refused = invoke("packs", "install", file, "--comfyui", installation)
     assert refused.exit_code == exit_code("download")
     assert "nobody said yes" in refused.stderr
-    assert list((comfyui / "custom_nodes").iterdir()) == []
-    named = invoke("packs", "install", file, "--comfyui", comfyui, "--manager")
+    assert list((installation / "custom_nodes").iterdir()) == []
+    named = invoke("packs", "install", file, "--comfyui", installation, "--manager")
     assert named.exit_code == 0
     assert "A Pack (a-pack)" in named.stderr
-    assert list((comfyui / "custom_nodes").iterdir()) == []
-    done = invoke("packs", "install", file, "--comfyui", comfyui, "--yes")
+    assert list((installation / "custom_nodes").iterdir()) == []
+    done = invoke("packs", "install", file, "--comfyui", installation, "--yes")
     assert done.exit_code == 0, done.stderr
     assert "requirements.txt" in done.stderr
-    assert installed([comfyui / "custom_nodes"])[0].commit() == pin.commit
-    again = invoke("packs", "install", file, "--comfyui", comfyui)
+    assert installed([installation / "custom_nodes"])[0].commit() == pin.commit
+    again = invoke("packs", "install", file, "--comfyui", installation)
     assert "none is missing" in again.stderr
     assert again.exit_code == 0
 
 
-def test_a_pack_that_only_a_graph_vouches_for_is_never_installed(comfyui, graph, repository):  # noqa: F811
-    (comfyui / "custom_nodes").mkdir()
+def test_a_pack_that_only_a_graph_vouches_for_is_never_installed(installation, graph, repository):  # noqa: F811
+    (installation / "custom_nodes").mkdir()
     file = graph("somebody-elses", repository=str(repository))
-    answer = invoke("packs", "install", file, "--comfyui", comfyui, "--yes")
+    answer = invoke("packs", "install", file, "--comfyui", installation, "--yes")
     assert answer.exit_code == exit_code("download")
     assert "install it yourself" in answer.stderr
     assert one_sentence(answer.stderr)
-    assert list((comfyui / "custom_nodes").iterdir()) == []
+    assert list((installation / "custom_nodes").iterdir()) == []
 
 
-def test_another_version_and_a_pack_switched_off_are_told_and_left_alone(comfyui, graph):  # noqa: F811
-    folder = comfyui / "custom_nodes" / "ComfyUI-Impact-Pack"
+def test_another_version_and_a_pack_switched_off_are_told_and_left_alone(installation, graph):  # noqa: F811
+    folder = installation / "custom_nodes" / "ComfyUI-Impact-Pack"
     folder.mkdir(parents=True)
     (folder / "pyproject.toml").write_text('[project]\nname = "comfyui-impact-pack"\nversion = "8.1.0"\n')
-    (comfyui / "custom_nodes" / ".disabled" / "comfyui_controlnet_aux@1_1_3").mkdir(parents=True)
-    answer = invoke("packs", "install", graph("comfyui-impact-pack", "comfyui_controlnet_aux"), "--comfyui", comfyui)
+    (installation / "custom_nodes" / ".disabled" / "comfyui_controlnet_aux@1_1_3").mkdir(parents=True)
+    answer = invoke(
+        "packs", "install", graph("comfyui-impact-pack", "comfyui_controlnet_aux"), "--comfyui", installation
+    )
     assert answer.exit_code == 0
     assert "is there as 8.1.0" in answer.stderr
     assert "switched off" in answer.stderr
