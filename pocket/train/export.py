@@ -48,7 +48,7 @@ def _write(work: Path, name: str, tensors: dict[str, np.ndarray], precision: dic
             filled = 0
         parts[-1][key] = tensors[key]
         filled += size
-    for old in _folder(work).glob(f"{name}-*.safetensors"):
+    for old in _folder(work).glob(f"{name}-[0-9]*.safetensors"):
         old.unlink()
     for i, part in enumerate(parts):
         write_shard(_folder(work) / f"{name}-{i}.safetensors", part, precision)
