@@ -6,15 +6,16 @@ import contextlib
 import copy
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from .document import GraphError, UIGraph, parse
-from .operations import perform
+from .operations import STRUCTURAL, evolved, perform
 from .parameters import declared
-from .widgets import SHIPPED, levels, places, shipped_orders, value_of
+from .widgets import SHIPPED, Orders, levels, places, shipped_orders, value_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -84,8 +85,11 @@ def identity(graph: UIGraph, folder: Path = SHIPPED) -> tuple[str, str, Path]:
     return name, _prerelease(name, version, studio or {}), file
 
 
-def refuse_surplus(graph: UIGraph) -> None:
-    """Raise GraphError, naming the node, when a node of ComfyUI or of this pack has more saved values than widgets."""
+def refuse_surplus(graph: UIGraph, orders: Orders | None = None) -> None:
+    """Raise GraphError, naming the node, when a node of ComfyUI or of this pack has more saved values than widgets.
+
+    `orders` are the widgets of the classes, those of the shipped graphs when left out.
+    """
     studio = (graph.data.get("extra") or {}).get("portrait_studio") or {}
     foreign = {kind for pack in studio.get("requires", {}).get("packs", ()) for kind in pack.get("nodes", ())}
     for level in levels(graph.data):
@@ -93,37 +97,58 @@ def refuse_surplus(graph: UIGraph) -> None:
             if node["type"] in foreign:  # another version of a pack may have more widgets, and its scripts add some
                 continue
             try:
-                places(node, shipped_orders())
+                places(node, shipped_orders() if orders is None else orders)
             except GraphError as error:
                 raise GraphError(f"{graph.source}: {error}.") from error
 
 
-def migrate(graph: UIGraph, folder: Path = SHIPPED, steps: dict[str, Any] | None = None) -> Migration:
+def migrate(graph: UIGraph, folder: Path = SHIPPED, steps: Sequence[Mapping[str, Any]] | None = None) -> Migration:
     """Return a graph of ours as its newest version, the user's values and own nodes kept.
 
-    `folder` holds the shipped graphs, `steps` is the migration table. Raises GraphError as `identity` does, and for a
-    node with too many values.
+    `folder` holds the shipped graphs, `steps` are those of the migration table. Raises GraphError as `identity` does,
+    for a node with too many values, and for one that does not tell which of its values is which.
     """
-    steps = table() if steps is None else steps
     name, old, file = identity(graph, folder)
-    refuse_surplus(graph)
     target = parse(file.read_bytes(), file.name)
     latest = str(declared(target)["version"])
+    way = _way(name, old, table()["step"] if steps is None else steps)
+    orders = _orders_before(way, folder)
+    refuse_surplus(graph, orders)
     if number(old) == number(latest):
         return Migration(name, old, latest, graph.data)
     data = copy.deepcopy(graph.data)
-    notes, version = [], old
-    for step in sorted(steps.get("step", ()), key=lambda step: number(step["to"])):
-        if step["graph"] != name or not number(step["from"]) <= number(version) < number(step["to"]):
-            continue
-        orders = {**shipped_orders(folder), **step.get("widgets", {})}
-        changed = sum(perform(one, level, orders) for one in step.get("operation", ()) for level in levels(data))
+    notes = []
+    for step in way:
+        changed = 0
+        for one in step.get("operation", ()):
+            changed += sum(perform(one, level, orders) for level in levels(data))
+            orders = evolved(one, orders)
         notes.append(f"{step['to']}: {step['why']}" + ("" if changed else " (nothing in this graph needed it)"))
-        version = step["to"]
     data["extra"]["portrait_studio"] = _declaration(data, target)
     result = parse(data, graph.source)
     declared(result)
     return Migration(name, old, latest, data, tuple(notes))
+
+
+def _way(name: str, version: str, steps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the steps from a version on, in order."""
+    found = []
+    for step in sorted(steps, key=lambda step: number(step["to"])):
+        if step["graph"] == name and number(step["from"]) <= number(version) < number(step["to"]):
+            found.append(step)
+            version = step["to"]
+    return found
+
+
+def _orders_before(way: Sequence[Mapping[str, Any]], folder: Path) -> dict[str, Sequence[str]]:
+    """Return the widgets of every class before a migration; of classes that it changes, only the table knows them."""
+    orders: dict[str, Sequence[str]] = dict(shipped_orders(folder))
+    for step in reversed(way):
+        for one in step.get("operation", ()):
+            if one["do"] in STRUCTURAL:
+                orders[one["type"]] = ()
+        orders |= step.get("widgets", {})
+    return orders
 
 
 def _prerelease(name: str, version: str, studio: dict[str, Any]) -> str:

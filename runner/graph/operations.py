@@ -7,7 +7,7 @@ order of their saved values (runner/graph/widgets.py).
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .document import GraphError
@@ -17,6 +17,7 @@ Level = dict[str, Any]
 Node = dict[str, Any]
 Operation = Mapping[str, Any]
 
+STRUCTURAL = ("rename_input", "add_widget", "remove_widget", "move_widget", "replace_node")
 KEYS: dict[str, tuple[set[str], set[str]]] = {
     "rename_node": ({"to"}, set()),
     "rename_input": ({"input", "to"}, set()),
@@ -41,6 +42,24 @@ def perform(operation: Operation, level: Level, orders: Orders) -> int:
         raise ValueError(f"the operation {operation['do']!r} takes type, {', '.join(sorted(needed | possible))}")
     change = _CHANGES[operation["do"]]
     return sum(change(node, level, operation, orders) is not False for node in _chosen(operation, level))
+
+
+def evolved(operation: Operation, orders: Orders) -> dict[str, Sequence[str]]:
+    """Return the widgets of every class as they are after an operation, for nodes that do not name them."""
+    kind, new = str(operation["type"]), dict(orders)
+    names = list(new.get(kind, ()))
+    do = operation["do"]
+    if do in ("rename_node", "replace_node"):
+        made = [one["name"] for one in operation.get("inputs", ()) if one.get("widget")]
+        new[str(operation["to"])] = made if do == "replace_node" else names
+    elif names and do == "rename_input":
+        new[kind] = [operation["to"] if name == operation["input"] else name for name in names]
+    elif names and do in ("add_widget", "remove_widget", "move_widget"):
+        rest = [name for name in names if name != operation["widget"]]
+        before = operation.get("before")
+        at = rest.index(before) if before in rest else len(rest)
+        new[kind] = rest if do == "remove_widget" else [*rest[:at], str(operation["widget"]), *rest[at:]]
+    return new
 
 
 def _chosen(operation: Operation, level: Level) -> list[Node]:

@@ -55,16 +55,17 @@ def shipped_orders(folder: Path = SHIPPED) -> dict[str, tuple[str, ...]]:
 def places(node: Mapping[str, Any], orders: Orders, *, strict: bool = True) -> list[str]:
     """Return the name of each saved value of a node; a second value is called as the first with COMPANION behind.
 
-    Empty when the values are saved by name, or when neither `orders` nor the node itself names them all. Raises
-    GraphError when there are more values than widgets; without `strict` those have no name.
+    A node that names all of its widgets is believed, for the others `orders` counts. Empty when the values are saved by
+    name, or when nothing names them all. Raises GraphError when there are more values than widgets; without `strict`
+    those have no name.
     """
     values = node.get("widgets_values")
     if not isinstance(values, list):
         return []
-    own = named(node)
-    names = orders.get(str(node.get("type")), ())
-    if not set(own) <= set(names):
-        names = own if _fit(node, own) else ()
+    names: Sequence[str] = named(node)
+    if not _fit(node, names):
+        known = orders.get(str(node.get("type")), ())
+        names = known if set(names) <= set(known) else ()
     if not names:
         return []
     found = _assign(values, names)
@@ -91,7 +92,7 @@ def value_of(node: Mapping[str, Any], widget: str, orders: Orders) -> Any:
 
 def _fit(node: Mapping[str, Any], names: Sequence[str]) -> bool:
     values = node.get("widgets_values")
-    return isinstance(values, list) and len(_assign(values, names)) == len(values) >= len(names)
+    return bool(names) and isinstance(values, list) and len(_assign(values, names)) == len(values) >= len(names)
 
 
 def _assign(values: Sequence[Any], names: Sequence[str]) -> list[str]:

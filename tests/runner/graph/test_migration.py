@@ -99,11 +99,7 @@ def test_a_users_own_node_and_parameter_are_kept_and_a_removed_node_is_not_spoke
 
 
 def test_a_graph_out_of_a_picture_names_no_widgets_and_migrates_all_the_same():
-    def compress(data):
-        for one in data["nodes"]:
-            one["inputs"] = [slot for slot in one.get("inputs", ()) if "widget" not in slot or slot.get("link")]
-
-    made = migration.migrate(changed(compress)).data
+    made = migration.migrate(changed(compressed)).data
     assert node(made, 65)["widgets_values"][3] == 1
 
 
@@ -172,6 +168,80 @@ def test_the_command_writes_beside_and_never_over_what_is_there(tmp_path):
     assert one_sentence(again.stderr)
     assert (tmp_path / "portrait-starter.v1.json").read_bytes() == written
     assert sorted(path.name for path in tmp_path.iterdir()) == ["portrait-starter.v0.json", "portrait-starter.v1.json"]
+
+
+SECOND = {
+    "graph": "portrait-starter",
+    "from": "1.0.0",
+    "to": "2.0.0",
+    "why": "to try a major version",
+    "widgets": {"KSampler": ["seed", "steps", "cfg", "sampler_name", "scheduler", "denoise"]},
+    "operation": [
+        {"do": "rename_input", "type": "KSampler", "input": "cfg", "to": "guidance"},
+        {
+            "do": "add_widget",
+            "type": "KSampler",
+            "widget": "eta",
+            "kind": "FLOAT",
+            "default": 0.5,
+            "before": "guidance",
+        },
+        {"do": "move_widget", "type": "KSampler", "widget": "denoise", "before": "seed"},
+        {"do": "change_default", "type": "KSampler", "widget": "guidance", "from": 3.5, "to": 4},
+        {"do": "rename_node", "type": "KSampler", "to": "Sampler"},
+        {"do": "change_default", "type": "Sampler", "widget": "scheduler", "from": "karras", "to": "normal"},
+    ],
+}
+
+
+@pytest.fixture
+def second(tmp_path) -> Path:
+    """A folder in which the starter is shipped as 2.0.0."""
+    data = json.loads(STARTER.read_text("utf-8"))
+    studio = data["extra"]["portrait_studio"]
+    studio |= {"version": "2.0.0", "parameters": {}}
+    for one in data["nodes"]:
+        if one["type"] == "KSampler":
+            seed, control, steps, cfg, sampler, _, denoise = one["widgets_values"]
+            one["type"] = "Sampler"
+            one["widgets_values"] = [denoise, seed, control, steps, 0.5, 4 if cfg == 3.5 else cfg, sampler, "normal"]
+            names = ["denoise", "seed", "steps", "eta", "guidance", "sampler_name", "scheduler"]
+            slots = [slot for slot in one["inputs"] if "widget" not in slot]
+            one["inputs"] = slots + [
+                {"name": name, "type": "X", "widget": {"name": name}, "link": None} for name in names
+            ]
+    for one in data["nodes"]:
+        for slot in one["inputs"]:
+            slot["link"] = None
+    data["links"] = []
+    (tmp_path / "portrait-starter.v2.json").write_text(json.dumps(data))
+    return tmp_path
+
+
+def compressed(data):
+    for one in data["nodes"]:
+        one["inputs"] = [slot for slot in one.get("inputs", ()) if "widget" not in slot or slot.get("link")]
+        operations._renumber(one, data)
+
+
+@pytest.mark.parametrize("change", [lambda data: None, compressed], ids=["saved", "out of a picture"])
+def test_two_steps_lead_over_a_major_version_whatever_the_graph_names(second, change):
+    steps = [*migration.table()["step"], SECOND]
+    made = migration.migrate(changed(change), second, steps)
+    assert (made.old, made.new) == ("0.9.0", "2.0.0")
+    assert len(made.notes) == 2
+    wanted = json.loads((second / "portrait-starter.v2.json").read_text("utf-8"))
+    for one in wanted["nodes"]:
+        assert node(made.data, one["id"])["type"] == one["type"]
+        assert node(made.data, one["id"])["widgets_values"] == one["widgets_values"]
+    assert ends(made.data)
+
+
+def test_a_picture_of_a_changed_class_is_refused_where_the_table_does_not_say_how_it_was(second):
+    steps = [*migration.table()["step"], {**SECOND, "widgets": {}}]
+    assert migration.migrate(changed(lambda data: None), second, steps).new == "2.0.0"
+    with pytest.raises(GraphError, match="does not tell which of its values is which"):
+        migration.migrate(changed(compressed), second, steps)
 
 
 def test_every_step_of_the_table_leads_on_and_says_why():
