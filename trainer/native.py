@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import comfy.clip_model
 import comfy.k_diffusion.sampling
 import comfy.lora
 import comfy.model_base
@@ -259,7 +260,21 @@ def _unet(model: Any, device: torch.device, dtype: torch.dtype) -> tuple[UNetMod
 def _text_encoder(clip: Any, device: torch.device) -> nn.Module:
     with torch.inference_mode():
         clip.load_model()
-    return copy.deepcopy(clip.cond_stage_model).float().to(device).requires_grad_(False)
+    text = copy.deepcopy(clip.cond_stage_model).float().to(device).requires_grad_(False)
+    for layer in text.modules():
+        if isinstance(layer, comfy.clip_model.CLIPLayer):
+            layer.forward = _with_gradient(layer)
+    return text
+
+
+def _with_gradient(layer: nn.Module) -> Callable:
+    """Return the layer's forward without its sums in place, which would overwrite what the backward pass needs."""
+
+    def forward(x: torch.Tensor, mask: torch.Tensor | None = None, optimized_attention: Any = None) -> torch.Tensor:
+        x = x + layer.self_attn(layer.layer_norm1(x), mask, optimized_attention)
+        return x + layer.mlp(layer.layer_norm2(x))
+
+    return forward
 
 
 def _unet_layers(model: Any, unet: nn.Module, kind: str, convolutions: bool) -> dict[str, nn.Module]:
