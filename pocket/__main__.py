@@ -11,6 +11,7 @@ from ..portrait.errors import PortraitError
 from .assemble import PINS, WEIGHTS, assemble
 
 COMFYUI = Path(__file__).parents[1] / ".studio" / "ComfyUI"
+MODELS = Path(__file__).parents[1] / ".studio" / "models"
 OUT = Path(__file__).parents[1] / ".studio" / "pocket-report"
 
 
@@ -22,7 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     make.add_argument("--models", type=Path, required=True, metavar="DIR", help="ComfyUI's models folder")
     make.add_argument("--weights", type=Path, metavar="DIR", help="the shards, if not the ones shipped here")
     tell = commands.add_parser("report", help="measure the assembled models through a real ComfyUI on the CPU")
-    tell.add_argument("--comfyui", type=Path, default=COMFYUI, metavar="DIR", help="ComfyUI with the models in it")
+    tell.add_argument("--comfyui", type=Path, default=COMFYUI, metavar="DIR", help="the ComfyUI to measure through")
+    tell.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="where `assemble` put the models")
+    tell.add_argument("--judge", type=Path, metavar="PYTHON", help="an interpreter with mediapipe, to judge body poses")
+    tell.add_argument("--training", type=Path, metavar="FILE", help="faces.safetensors of the stage neighbours")
     tell.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="pictures, sheets and report.json")
     tell.add_argument("--count", type=int, default=64, help="pictures a measurement")
     fix = commands.add_parser("pin", help="write pins.json for new shards, after training")
@@ -46,14 +50,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from ..runner.host import start
+    from ..runner.studio import Installation
     from .quality import Report
 
+    installation = Installation(options.comfyui.resolve(), Path(sys.executable), options.models.resolve())
     with (
         tempfile.TemporaryDirectory() as work,
-        start(options.comfyui.resolve(), Path(sys.executable), Path(work), arguments=["--cpu"]) as host,
+        installation.open(Path(work)) as host,
     ):
-        report = Report(host.url, host.input, options.comfyui / "models", options.out, options.count).measure()
+        report = Report(
+            host.url, host.input, options.models, options.out, options.count, options.judge, options.training
+        ).measure()
     for name, row in report["rows"].items():
         print(f"{'reached ' if row['reached'] else 'not yet '} {name}: {row['value']} (wanted {row['wanted']})")
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import platform
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,11 @@ from .graphs import Graph, round_trip, run, text_to_image
 
 SEED = 77
 FRAMINGS = {"close-up": 0.2, "head and shoulders": 0.5, "half body": 0.3}
+BODIES = {"half body": 0.7, "full body": 0.3}
+JOINTS = {2: 12, 3: 14, 4: 16, 5: 11, 6: 13, 7: 15}
+"""Shoulders, elbows and wrists: number among our key points -> among MediaPipe's landmarks."""
+NEAR = 0.1
+"""A joint counts within this share of the person's larger side (PCK, Yang and Ramanan 2013)."""
 PART = 8
 WANTED = {
     "VAE round trip, PSNR (dB)": 34.0,
@@ -33,26 +39,42 @@ WANTED = {
     "gradient energy of faces against renders": 0.80,
     "hair, garment, background and tone words followed": 0.85,
     "OpenPose: median eye error, fraction of the width": 0.03,
+    "OpenPose: shoulders, elbows and wrists, PCK@0.1 by MediaPipe": 0.75,
     "mean SFace cosine between samples": 0.52,
     "seconds for one picture with ControlNet": 12.0,
 }
-AT_MOST = {name for name in WANTED if name.startswith(("OpenPose", "mean SFace", "seconds"))}
+AT_MOST = {name for name in WANTED if name.startswith(("OpenPose: median", "mean SFace", "seconds"))}
 
 
 class Report:
-    """Measurements against one running host; pictures and figures lie in `folder`."""
+    """Measurements against one running host; pictures and figures lie in `folder`.
 
-    def __init__(self, url: str, inputs: Path, models: Path, folder: Path, count: int = 64):
+    `judge` is the interpreter of an environment with mediapipe (pocket/body_landmarks.py), `training` the
+    faces.safetensors that the training stage `neighbours` left; without them the rows that need them stay empty.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        inputs: Path,
+        models: Path,
+        folder: Path,
+        count: int = 64,
+        judge: Path | None = None,
+        training: Path | None = None,
+    ):
         self.url, self.inputs, self.models, self.folder, self.count = url, inputs, models, folder, count
+        self.judge, self.training = judge, training
         self.rows: dict[str, dict[str, Any]] = {}
+        self.nearest: dict[str, Any] = {}
         (folder / "pictures").mkdir(parents=True, exist_ok=True)
 
     def measure(self, say: Callable[[str], None] = print) -> dict[str, Any]:
         """Take every measurement and write report.json and the sheets; returns the report."""
         begin = time.monotonic()
-        self.people = self._people()
+        self.people = self._people("render", FRAMINGS)
         say(f"{len(self.people)} held-out renders, {time.monotonic() - begin:.0f} s")
-        for step in (self._timing, self._vae, self._text, self._tones, self._pose):
+        for step in (self._timing, self._vae, self._text, self._tones, self._pose, self._bodies, self._neighbours):
             step()
             self._write()
             say(f"{step.__name__.strip('_')}, {time.monotonic() - begin:.0f} s")
@@ -66,22 +88,22 @@ class Report:
     def _open(self, kind: str, index: int) -> np.ndarray:
         return np.asarray(Image.open(self._path(kind, index)).convert("RGB"))
 
-    def _people(self) -> list[dict[str, Any]]:
+    def _people(self, kind: str, framings: dict[str, float]) -> list[dict[str, Any]]:
         """Render one picture of each of the first `count` held-out identities, or read what an earlier run rendered."""
         from .people.dataset import render_shots, shot_for
         from .people.identity import held_out
 
-        facts = self.folder / "people.json"
+        facts = self.folder / f"{kind}.json"
         known = json.loads(facts.read_text("utf-8")) if facts.exists() else []
         seeds = held_out()["measurement"][: self.count]
         for start in range(len(known), len(seeds), 4):
             part = seeds[start : start + 4]
             draws = [np.random.Generator(np.random.Philox(key=[SEED, who])) for who in part]
-            shots = [shot_for(who, rng, FRAMINGS) for who, rng in zip(part, draws, strict=True)]
+            shots = [shot_for(who, rng, framings) for who, rng in zip(part, draws, strict=True)]
             batch = render_shots(shots, "cpu", 256, draws[0])
             for i, who in enumerate(part):
                 picture = batch.images[i].permute(1, 2, 0).numpy()
-                Image.fromarray(picture).save(self._path("render", start + i))
+                Image.fromarray(picture).save(self._path(kind, start + i))
                 entry = {"identity": who, "caption": batch.captions[i], "keypoints": batch.keypoints[i].tolist()}
                 known.append(entry | {"attributes": batch.attributes[i]})
             facts.write_text(json.dumps(known), "utf-8")
@@ -232,26 +254,69 @@ class Report:
         )
         self._sheet("tones", [self._open("tone", i) for i in range(len(names))], 5)
 
+    def _posed(self, kind: str, people: list[dict[str, Any]], seed: int) -> np.ndarray:
+        """Make one picture of each person in the pose of its render; returns the key points [N, 60, 3]."""
+        points = np.array([person["keypoints"] for person in people])
+        maps = poses.draw(points[:, None], 256, 256)
+        graphs = {}
+        for i, person in enumerate(people):
+            Image.fromarray(maps[i]).save(self.inputs / f"pocket-{kind}-{i}.png")
+            graphs[i] = text_to_image([person["caption"]], seed=seed + i, pose=f"pocket-{kind}-{i}.png")
+        self._make(kind, graphs)
+        self._sheet(kind, [x for i in range(min(32, len(maps))) for x in (maps[i], self._open(kind, i))], 8)
+        return points
+
     def _pose(self) -> None:
         name = "OpenPose: median eye error, fraction of the width"
         if not trained(self.models / CONTROLNETS["openpose"]):
             self._row(name, None, 0, note="the OpenPose ControlNet is not trained: it adds nothing to the UNet")
             return
-        graphs, points = {}, np.array([person["keypoints"] for person in self.people])
-        maps = poses.draw(points[:, None], 256, 256)
-        for i, person in enumerate(self.people):
-            Image.fromarray(maps[i]).save(self.inputs / f"pocket-pose-{i}.png")
-            graphs[i] = text_to_image([person["caption"]], seed=2000 + i, pose=f"pocket-pose-{i}.png")
-        self._make("pose", graphs)
-        errors = []
+        points = self._posed("pose", self.people, 2000)
+        errors, one = [], []
         for i in range(len(self.people)):
             faces = measures.found(self._open("pose", i))
+            one.append(len(faces) == 1)
             if faces and (points[i, [14, 15], 2] > 0).all():
                 eyes = np.array(faces[0].landmarks[:2])
                 errors.append(float(np.linalg.norm(eyes - points[i, [14, 15], :2], axis=1).mean() / 256))
-        self._row(name, round(float(np.median(errors)), 4) if errors else None, len(errors))
-        pairs = [x for i in range(min(32, len(maps))) for x in (maps[i], self._open("pose", i))]
-        self._sheet("pose", pairs, 8)
+        self._row(name, round(float(np.median(errors)), 4) if errors else None, len(errors), one_face=_mean(one))
+
+    def _bodies(self) -> None:
+        name = "OpenPose: shoulders, elbows and wrists, PCK@0.1 by MediaPipe"
+        if self.judge is None or not trained(self.models / CONTROLNETS["openpose"]):
+            self._row(name, None, 0, note="needs a trained ControlNet and --judge, an interpreter with mediapipe")
+            return
+        people = self._people("bodies", BODIES)
+        points = self._posed("body", people, 3000)
+        paths = [str(self._path(kind, i)) for kind in ("body", "bodies") for i in range(len(people))]
+        script = Path(__file__).with_name("body_landmarks.py")
+        answer = subprocess.run([self.judge, script, *paths], capture_output=True, text=True, check=True).stdout
+        seen = json.loads(answer)
+        ours, theirs = ([_joints(points[i], seen[k * len(people) + i]) for i in range(len(people))] for k in (0, 1))
+        hits = [hit for joints in ours for hit in joints or []]
+        self._row(
+            name,
+            _mean(hits) if hits else None,
+            sum(joints is not None for joints in ours),
+            joints=len(hits),
+            renders_judged_alike=_mean([hit for joints in theirs for hit in joints or []]),
+        )
+
+    def _neighbours(self) -> None:
+        """How alike each sample is to the most alike of the training faces; held-out renders for comparison."""
+        if self.training is None:
+            return
+        from .train.neighbours import STEP
+
+        with safe_open(self.training, "np") as file:
+            known = file.get_tensor("vectors").astype(np.float32) * STEP
+        known /= np.linalg.norm(known, axis=1, keepdims=True)
+        nearest = {}
+        for kind in ("text", "render"):
+            vectors = [measures.direction(self._open(kind, i)) for i in range(len(self.people))]
+            best = [float((known @ vector).max()) for vector in vectors if vector is not None]
+            nearest[kind] = {"median": round(float(np.median(best)), 3), "most": round(max(best), 3)}
+        self.nearest = {"training faces": len(known), "samples": nearest["text"], "held-out renders": nearest["render"]}
 
     # ------------------------------------------------------------ files
 
@@ -262,7 +327,7 @@ class Report:
 
     def _write(self) -> dict[str, Any]:
         report = {"device": f"CPU, {platform.machine()}", "sampling": "12 steps, dpmpp_2m, karras, CFG 3.5, 256 px"}
-        report |= {"rows": self.rows, "people": len(self.people)}
+        report |= {"rows": self.rows, "people": len(self.people), "SFace cosine to the nearest": self.nearest}
         (self.folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), "utf-8")
         return report
 
@@ -271,6 +336,16 @@ def trained(controlnet: Path) -> bool:
     """Return whether a ControlNet adds anything: one whose outputs are all zero has not been trained."""
     with safe_open(controlnet, "np") as file:
         return any(np.any(file.get_tensor(key)) for key in file.keys() if key.startswith("zero_convs"))  # noqa: SIM118
+
+
+def _joints(points: np.ndarray, landmarks: list[list[float]] | None) -> list[bool] | None:
+    """Return for each joint of JOINTS that the map shows whether the detector saw it near, or None without a body."""
+    if landmarks is None:
+        return None
+    shown = points[points[:, 2] > 0, :2]
+    reach = NEAR * float(np.ptp(shown, axis=0).max())
+    inside = [j for j in JOINTS if points[j, 2] > 0 and (points[j, :2] >= 0).all() and (points[j, :2] < 256).all()]
+    return [float(np.linalg.norm(np.array(landmarks[JOINTS[j]][:2]) - points[j, :2])) <= reach for j in inside]
 
 
 def _renamed(graph: Graph, index: int) -> Graph:

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from portrait_studio.pocket.train import export
+from portrait_studio.pocket.train.data import WINDOW, Faces, People
+from portrait_studio.pocket.train.recognition import Recognition, aligned, difference
+from portrait_studio.portrait import faces, identity
+from skimage.data import astronaut
+
+
+@pytest.fixture(scope="module")
+def recognition() -> Recognition:
+    return Recognition().eval()
+
+
+@pytest.fixture(scope="module")
+def photo() -> tuple[np.ndarray, faces.Face]:
+    picture = astronaut()
+    return picture, faces.detect(picture)[0]
+
+
+def _tensor(picture: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
+
+
+def test_the_torch_network_sees_what_opencv_sees(recognition, photo):
+    picture, face = photo
+    with torch.no_grad():
+        _, direction = recognition(_tensor(identity.align(picture, face)))
+    assert float(direction[0].numpy() @ identity.embed(picture, face)) > 0.9999
+
+
+def test_eyes_and_nose_land_on_the_template():
+    points = torch.tensor([[[80.0, 90.0], [120.0, 84.0], [103.0, 110.0]]])
+    picture = torch.zeros(1, 3, 200, 200)
+    for i, (x, y) in enumerate(points[0].int().tolist()):
+        picture[0, i, y - 2 : y + 3, x - 2 : x + 3] = 1
+    face = aligned(picture, points)[0]
+    for channel, wanted in zip(face, identity.TEMPLATE[:3], strict=True):
+        y, x = np.unravel_index(int(channel.argmax()), channel.shape)
+        # The three points are no exact similarity of the template: a few pixels remain.
+        assert np.hypot(x - wanted[0], y - wanted[1]) < 8
+
+
+def test_the_difference_of_a_face_from_itself_is_nothing_and_falls_along_its_gradient(recognition, photo):
+    picture, face = photo
+    right = _tensor(identity.align(picture, face))
+    same, cosine = difference(recognition, right, right)
+    assert same.item() == pytest.approx(0, abs=1e-5)
+    assert cosine.item() == pytest.approx(1, abs=1e-5)
+    blurred = torch.nn.functional.avg_pool2d(right, 7, 1, 3).requires_grad_(True)
+    before, _ = difference(recognition, blurred, right)
+    before.backward()
+    step = blurred.grad / blurred.grad.norm()
+    after, _ = difference(recognition, blurred.detach() - 0.5 * step, right)
+    assert after < before
+
+
+def test_windows_hold_the_face_and_say_where_it_is():
+    torch.manual_seed(0)
+    count = 200
+    images = torch.zeros(count, 3, 256, 256, dtype=torch.uint8)
+    points = torch.zeros(count, 60, 3)
+    boxes = torch.zeros(count, 4)
+    for i in range(count):
+        x, y = torch.randint(40, 216, (2,)).tolist()
+        boxes[i] = torch.tensor([x - 30, y - 30, x + 30, y + 30])
+        for colour, (k, across) in enumerate(((14, -12), (15, 12), (0, 0))):
+            points[i, k] = torch.tensor([x + across + 0.5, y + 0.5, 1.0])
+            images[i, colour, y, x + across] = 255
+    people = People(images, points, boxes, images[:, 0, :32, :32], torch.arange(count), boxes[:, :2], [""] * count)
+    windows, places, whole = Faces(people, torch.device("cpu")).windows(images, torch.arange(count))
+    assert windows.shape == (count, 3, WINDOW, WINDOW)
+    assert whole.float().mean() > 0.7
+    mirrored = 0
+    for window, three in zip(windows[whole], places[whole], strict=True):
+        x, y = three[2].int().tolist()
+        assert window[2, y, x] == 255
+        eyes = [window[:, int(p[1]), int(p[0])].tolist() for p in three[:2]]
+        straight, turned = [[255, 0, 0], [0, 255, 0]], [[0, 255, 0], [255, 0, 0]]
+        assert eyes in (straight, turned)
+        assert three[0, 0] < three[1, 0], "the first eye is the one on the left of the picture, mirrored or not"
+        mirrored += eyes == turned
+    assert 0.3 < mirrored / int(whole.sum()) < 0.7
+
+
+def test_storing_the_autoencoder_again_keeps_the_scale_of_its_latents(tmp_path):
+    export.scale(tmp_path, 0.25, 1.5)
+    export.vae(tmp_path, {"taesd_encoder.0.bias": torch.zeros(4)})
+    mean, deviation = export.stored_scale(tmp_path)
+    assert mean == pytest.approx(0.25, rel=1e-2)
+    assert deviation == pytest.approx(1.5, rel=1e-2)
