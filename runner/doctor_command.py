@@ -66,7 +66,7 @@ def _site(host: str, comfyui: Path | None, configs: list[Path]) -> Site:
 def _show(report: Report) -> None:
     out.print(f"[bold]{escape(report.host)}[/]" + ("" if report.running else " (does not run)"), highlight=False)
     for section, found in groupby(report.findings, key=lambda one: one.section):
-        table = Table(Column(width=1), Column(ratio=2, overflow="fold"), Column(ratio=2), Column(ratio=5), box=None)
+        table = Table(Column(width=1), Column(ratio=3, overflow="fold"), Column(ratio=2), Column(ratio=5), box=None)
         table.show_header, table.expand = False, True
         details = []
         for one in found:

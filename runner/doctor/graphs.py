@@ -19,6 +19,9 @@ _ELSEWHERE = ("node_missing", "model_missing")
 def check_graph(subject: Subject, object_info: Mapping[str, Any] | None) -> Iterator[Finding]:
     """Yield what is wrong with a graph, or that nothing is; with `object_info` a host's own nodes are asked."""
     found = list(_version(subject)) if subject.ui else []
+    if any(one.level == Level.ERROR for one in found):
+        yield from found
+        return
     if object_info is not None and subject.ui:
         found += [_of(one, subject) for one in graphs.check(subject.ui, object_info) if _of_the_graph(one, subject)]
     elif object_info is not None and subject.api:

@@ -16,6 +16,7 @@ from .canvas import Canvas, LiveNode
 from .classes import NodeClasses, canvas_inputs, inputs_of
 from .conversion import Conversion, is_link
 from .document import BYPASS, NEVER, GraphError, UIGraph
+from .migration import newer
 from .parameters import apply, declared, nearest, parameters, photo_input
 
 ERROR = "error"
@@ -48,6 +49,9 @@ def check(
     `models` is what the host has by folder under models/ (GET /models/<folder>), for required models that no input
     names; `settings` are parameters to apply first. Nothing is raised for a bad graph: that is a finding too.
     """
+    too_new = newer(graph)
+    if too_new:
+        return [Finding(ERROR, "graph", f"{too_new}.")]
     try:
         studio = declared(graph)
         canvas = Canvas(graph, NodeClasses(object_info))
@@ -61,7 +65,7 @@ def check(
     owners = {step.id: step.live for step in conversion.steps}
     findings += _Checker(prompt, object_info, studio, photos, owners).findings()
     findings += _missing_files(prompt, studio, models or {}, findings)
-    findings += _surplus_values(canvas)
+    findings += _surplus_values(canvas, ours=bool(studio))
     return findings
 
 
@@ -315,15 +319,19 @@ def _missing_files(
             yield Finding(ERROR, "model_missing", f"The graph needs {_model(model)}", node, key)
 
 
-def _surplus_values(canvas: Canvas) -> Iterator[Finding]:
-    """Yield nodes of packs with more saved values than widgets: a script of the pack's adds some."""
+def _surplus_values(canvas: Canvas, ours: bool) -> Iterator[Finding]:
+    """Yield nodes with more saved values than widgets: a script of a pack may add some, nothing else may."""
     for node in canvas.every_node():
         if not node.node_class or node.node.mode in (NEVER, BYPASS) or not isinstance(node.node.values, list):
             continue
         places = sum(widget.spec.saved for widget in node.widgets)
-        if node.node_class.foreign and len(node.node.values) > places:
-            message = (
-                f"{node.describe()} has {len(node.node.values)} saved values for {places} widgets: its pack's own "
-            )
-            message = message[0].upper() + message[1:] + "script may place them otherwise, so look at what is sent."
+        if len(node.node_class.realign(node.node.values)) <= places:
+            continue
+        name = node.describe()
+        name = name[0].upper() + name[1:]
+        many = f"{name} has {len(node.node.values)} saved values for {places} widgets: "
+        if node.node_class.foreign:
+            message = f"{many}its pack's own script may place them otherwise, so look at what is sent."
             yield Finding(WARNING, "widgets", message, node.id)
+        elif ours:
+            yield Finding(ERROR, "widgets", f"{many}look at that node on the canvas and save the graph again.", node.id)

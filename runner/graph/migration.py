@@ -85,6 +85,22 @@ def identity(graph: UIGraph, folder: Path = SHIPPED) -> tuple[str, str, Path]:
     return name, _prerelease(name, version, studio or {}), file
 
 
+def newer(graph: UIGraph, folder: Path = SHIPPED) -> str:
+    """Return the sentence on a graph of ours that is from a newer major version, empty for every other graph."""
+    studio = (graph.data.get("extra") or {}).get("portrait_studio")
+    name, version = (studio.get("name"), studio.get("version")) if isinstance(studio, dict) else (None, None)
+    file = newest(name, folder) if isinstance(name, str) else None
+    if file is None or not isinstance(version, str):
+        return ""
+    with contextlib.suppress(ValueError):
+        if number(version)[0] > int(file.stem.rpartition(".v")[2]):
+            try:
+                identity(graph, folder)
+            except GraphError as error:
+                return str(error)
+    return ""
+
+
 def refuse_surplus(graph: UIGraph, orders: Orders | None = None) -> None:
     """Raise GraphError, naming the node, when a node of ComfyUI or of this pack has more saved values than widgets.
 

@@ -357,12 +357,23 @@ def test_versions_are_compared_by_their_numbers(version, bounds, holds):
 # Real hosts.
 
 
+@pytest.fixture(scope="module")
+def starter(models, tmp_path_factory) -> Path:
+    """The starter graph, which requires the pocket models as they are in the folder that the host is given."""
+    data = json.loads(STARTER.read_text("utf-8"))
+    for model in data["extra"]["portrait_studio"]["requires"]["models"]:
+        model["sha256"] = hashlib.sha256((models / model["folder"] / model["file"]).read_bytes()).hexdigest()
+    file = tmp_path_factory.mktemp("starter") / STARTER.name
+    file.write_text(json.dumps(data), "utf-8")
+    return file
+
+
 @pytest.mark.host
-def test_the_studios_own_host_is_well_and_the_answer_takes_less_than_three_seconds(host):
+def test_the_studios_own_host_is_well_and_the_answer_takes_less_than_three_seconds(host, starter):
     taken = []
     for _ in range(2):
         clock = time.monotonic()
-        answer = invoke("doctor", STARTER, "--host", host.url, "--json")
+        answer = invoke("doctor", starter, "--host", host.url, "--json")
         taken.append(time.monotonic() - clock)
     found = json.loads(answer.stdout)["findings"]
     assert answer.exit_code == 0, [row for row in found if row["level"] == "error"]
@@ -374,11 +385,11 @@ def test_the_studios_own_host_is_well_and_the_answer_takes_less_than_three_secon
 
 
 @pytest.mark.host
-def test_a_far_host_is_asked_for_what_its_files_would_tell(host, monkeypatch):
+def test_a_far_host_is_asked_for_what_its_files_would_tell(host, starter, monkeypatch):
     monkeypatch.setattr(live, "_lies_in", lambda folders, name: False)
     with Client(host.url) as client:
         assert site_of_host(client).folders is None
-    answer = invoke("doctor", STARTER, "--host", host.url, "--json")
+    answer = invoke("doctor", starter, "--host", host.url, "--json")
     found = json.loads(answer.stdout)["findings"]
     assert answer.exit_code == 0
     assert "graphs that the host offers" in one(found, "portrait-studio")["message"]
@@ -455,3 +466,16 @@ def test_the_folder_of_the_host_that_ran_tells_the_same_of_its_packs(sick_host, 
     assert read.version == running.version
     assert read.failures == running.failures
     assert set(names_of("comfyui-reactor")) & set(read.failures)
+
+
+@pytest.mark.host
+@pytest.mark.parametrize("words", ["from a newer Portrait Studio", "8 saved values for 7 widgets"])
+def test_the_runner_too_refuses_a_newer_graph_and_a_widget_too_many(host, tmp_path, words):
+    change = BAD["node 65 (Sample the detail) has 1 saved value too many" if "saved" in words else words]
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(spoilt(change)), "utf-8")
+    for command in ("check", "run"):
+        answer = invoke(command, file, "--host", host.url, *(["--out", tmp_path / "out"] if command == "run" else []))
+        assert answer.exit_code == exit_code("graph")
+        assert words in answer.stderr
+        assert one_sentence(answer.stderr)
