@@ -309,6 +309,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--comfyui", type=Path, metavar="DIR", help="an installation to use instead of the private one")
     parser.add_argument("--host-python", type=Path, metavar="FILE", help="the interpreter of that installation")
     parser.add_argument("--keep", action="store_true", help="demo: leave the canvas running and print its address")
+    parser.add_argument("--no-training", action="store_true", help="demo: a portrait without a LoRA, in a minute")
     arguments, rest = parser.parse_known_args(argv)
     if rest and arguments.command != "test":
         parser.error(f"unknown: {' '.join(rest)} (see install.py --help)")
@@ -337,6 +338,7 @@ def launch(arguments: argparse.Namespace, python: Path, host: list[str], rest: l
             arguments.command,
             *host,
             *(["--keep"] if arguments.keep else []),
+            *(["--no-training"] if arguments.no_training else []),
         ]
     names = ("PORTRAIT_STUDIO_COMFYUI", "PORTRAIT_STUDIO_HOST_PYTHON", "PORTRAIT_STUDIO_MODELS")
     environment = {**os.environ, "PYTHONUTF8": "1", **dict(zip(names, host[1::2], strict=True))}

@@ -6,16 +6,17 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from ..portrait.errors import PortraitError
+from .demo import Training, demo
 from .display import Display
 from .errors import exit_code
 from .host import LocalHost
-from .studio import ROOT, Installation, demo, example_photos
+from .studio import ROOT, Installation, example_photos
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -27,14 +28,17 @@ EXAMPLE = "nora"
 
 
 @app.command("demo")
-def demo_command(comfyui: ComfyUI, host_python: HostPython, models: Models, keep: bool = False) -> None:
-    """Photos of an example person in, a portrait and a report out."""
+def demo_command(
+    comfyui: ComfyUI, host_python: HostPython, models: Models, keep: bool = False, training: bool = True
+) -> None:
+    """Photos of an example person in, a LoRA of that person, a portrait and a report out."""
     folder = ROOT / "studio-output" / "demo"
     with _open(Installation(comfyui, host_python, models)) as host:
         with Display(console) as display:
-            report = demo(host, folder, example_photos(EXAMPLE), display)
+            report = demo(host, folder, example_photos(EXAMPLE), display, Training() if training else None)
         shown = folder.relative_to(ROOT)
-        console.print(f"\nThe portrait: {shown}/portrait.png ({report['seconds']:.0f} s)", highlight=False)
+        console.print(f"\n{_learned(report)}", highlight=False)
+        console.print(f"The portrait: {shown}/portrait.png ({report['seconds']:.0f} s)", highlight=False)
         console.print(f"Every stage, side by side: {shown}/contact_sheet.png; the record: {shown}/report.json")
         if keep:
             _wait(host)
@@ -45,6 +49,16 @@ def host_command(comfyui: ComfyUI, host_python: HostPython, models: Models) -> N
     """Keep the canvas open until Ctrl-C."""
     with _open(Installation(comfyui, host_python, models)) as host:
         _wait(host)
+
+
+def _learned(report: dict[str, Any]) -> str:
+    """Return what the training came to, in a sentence."""
+    trained = report["training"]
+    if trained is None:
+        return "No subject was trained (--no-training)."
+    before, after = ("not measured" if value is None else f"{value:.2f}" for value in trained["likeness"].values())
+    again = "used again" if trained["reused"] else f"trained in {trained['seconds']:.0f} s"
+    return f"The subject {trained['subject']}, {again}: likeness {before} without it, {after} with it."
 
 
 def _open(installation: Installation) -> LocalHost:
@@ -62,7 +76,7 @@ def _wait(host: LocalHost) -> None:
 
 def main() -> None:
     """Run a command; an error is one sentence, Ctrl-C ends the host as well."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(exit_code("ternorated")))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(exit_code("terminated")))
     try:
         app()
     except PortraitError as error:

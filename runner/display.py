@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import time
+
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from . import events
+
+EVERY = 20.0  # seconds between lines about a long node where no bar can be drawn
 
 
 class Display:
@@ -20,12 +32,14 @@ class Display:
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
             transient=True,
             disable=not console.is_terminal,  # else it leaves an empty line in a log
         )
         self.whole = self.progress.add_task("sending", total=None)
         self.step = None
+        self.title, self.began, self.told = "", 0.0, 0.0
 
     def __enter__(self) -> Display:
         self.progress.start()
@@ -48,8 +62,12 @@ class Display:
             progress.update(self.whole, description="nodes", total=event.nodes, completed=event.cached)
         elif isinstance(event, events.NodeStarted):
             self.step = progress.add_task(f"[bold]{escape(event.title)}[/]", total=None)
+            self.title, self.began = event.title, time.monotonic()
+            self.told = self.began
         elif isinstance(event, events.NodeProgress) and self.step is not None:
             progress.update(self.step, completed=event.value, total=event.max)
+            if not self.console.is_terminal:
+                self._remaining(event)
         elif isinstance(event, events.NodeFinished):
             if self.step is not None:
                 progress.remove_task(self.step)
@@ -70,6 +88,14 @@ class Display:
             self._say(f"[yellow]interrupted; {end}[/]")
         elif isinstance(event, events.Finished):
             self._say(f"[green]done[/] in {event.seconds:.1f} s, {len(event.images)} image(s)")
+
+    def _remaining(self, event: events.NodeProgress) -> None:
+        now = time.monotonic()
+        if now - self.told < EVERY or not 0 < event.value < event.max:
+            return
+        self.told = now
+        left = (now - self.began) / event.value * (event.max - event.value)
+        self._say(f"{escape(self.title)}: {event.value:.0f} of {event.max:.0f}, about {left:.0f} s left")
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)

@@ -12,7 +12,8 @@ from PIL import Image
 from portrait_studio.portrait import faces, photos
 from portrait_studio.runner import graph as graphs
 from portrait_studio.runner.client import Client
-from portrait_studio.runner.studio import demo, example_photos
+from portrait_studio.runner.demo import demo
+from portrait_studio.runner.studio import example_photos
 
 pytestmark = pytest.mark.host
 
