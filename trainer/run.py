@@ -36,13 +36,14 @@ class Job:
     """What to call the subject and how to train it.
 
     `base` says what the model is: "checkpoint" (file name) and "sha256" as far as they are known. `replace` allows a
-    finished subject of this name to be trained anew.
+    finished subject of this name to be trained anew; `keep_checkpoints` leaves all of them in training/ at the end.
     """
 
     name: str
     settings: TrainSettings
     base: Mapping[str, Any] = field(default_factory=dict)
     replace: bool = False
+    keep_checkpoints: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,14 @@ class _Session:
     def __init__(self, model: Model, photos: TrainingSet, job: Job, name: str, root: Path, watch: Watch) -> None:
         self.model, self.photos, self.settings, self.base = model, photos, job.settings, dict(job.base)
         self.name, self.root, self.folder, self.watch = name, root, root / name / files.TRAINING, watch
+        self.keep_checkpoints = job.keep_checkpoints
         self.person = identity.reference([photo.embedding for photo in photos.held_out])
         self.embedder = identity.embedder(photos.backend)
         captions = [example.caption for example in photos.examples]
         self.asked = judge.questions(job.settings.samples, captions, photos.prompt_words)
         self.verdicts: list[Verdict] = []
         self.shown: dict[str, list[np.ndarray]] = {}
-        self.warnings = list(photos.warnings)
+        self.warnings = [*(f"{photo.name}: {photo.reason}" for photo in photos.rejected), *photos.warnings]
         self.key = files.job_key({**self.base, "fingerprint": model.fingerprint}, photos, job.settings)
         self.kept = state.load(self.folder)
         if self.kept and self.kept[1].get("job") != self.key:
@@ -125,7 +127,8 @@ class _Session:
             except BaseException as error:
                 self._salvage(error)
                 raise
-        files.clear(self.folder)
+        if not self.keep_checkpoints:
+            files.clear(self.folder)
         return outcome
 
     def _class_images(self) -> list[tuple[np.ndarray, str]]:
