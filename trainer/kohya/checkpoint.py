@@ -28,10 +28,13 @@ def layout(path: Path) -> str:
     for wanted in layouts.values():
         if any(key in shapes for key in wanted["told_by"]):
             key, shape = next((key, shape) for key, shape in wanted["shapes"].items() if shapes.get(key) != shape)
-            found = "x".join(map(str, shapes[key])) if key in shapes else "missing"
+            size = "x".join(map(str, shape))
+            found = (
+                f"is {'x'.join(map(str, shapes[key]))} instead of {size}" if key in shapes else f"({size}) is missing"
+            )
             raise KohyaError(
-                f"{path.name} is laid out as {wanted['name']} but {key} is {found} instead of "
-                f"{'x'.join(map(str, shape))}, and sd-scripts loads no other size; use the native trainer for it."
+                f"{path.name} is laid out as {wanted['name']} but {key} {found}, and sd-scripts loads nothing else; "
+                "use the native trainer for it."
             )
     raise KohyaError(f"{path.name} is no SD1.5 or SDXL checkpoint; choose one that holds UNet, text encoder and VAE.")
 

@@ -71,11 +71,11 @@ def install(
             say(warning)
         shares = not own_torch and _torch_to_share() is not None
         python = _environment(base, code, shares, say)
-        tokenizers = _tokenizers(base, comfyui, say)
+        words = tokenizers(base, comfyui, say)
         say("Looking whether everything can be imported")
         versions = ask(python, IMPORTS, code)
         say(", ".join(f"{name} {number}" for name, number in versions.items()))
-        done = Installation(code, python, found, tokenizers)
+        done = Installation(code, python, found, words)
         remember(done, base)
     except OSError as error:
         raise KohyaError(
@@ -188,7 +188,8 @@ def _share(folder: Path, python: Path) -> None:
         raise KohyaError(f"{folder.name} holds no interpreter; delete it and run {INSTALL} again.")
 
 
-def _tokenizers(base: Path, comfyui: Path | None, say: Say) -> Path | None:
+def tokenizers(base: Path, comfyui: Path | None, say: Say) -> Path | None:
+    """Return the folder of tokenizers in `base`, copied from a ComfyUI; None when there is none to copy from."""
     pin = table("pins")["tokenizers"]
     target = base / TOKENIZERS
     if all((target / name / "vocab.json").is_file() for name in pin["folders"]):

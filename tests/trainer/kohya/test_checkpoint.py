@@ -44,7 +44,7 @@ def test_a_lora_and_a_half_checkpoint_are_no_base(tmp_path):
         checkpoint.layout(hollow(tmp_path / "lora.safetensors", {"lora_unet_a.lora_up.weight": [4, 4]}))
     shapes = dict(table("layouts")["sd15"]["shapes"])
     del shapes["first_stage_model.decoder.conv_in.weight"]
-    with pytest.raises(KohyaError, match=r"first_stage_model\.decoder\.conv_in\.weight is missing"):
+    with pytest.raises(KohyaError, match=r"first_stage_model\.decoder\.conv_in\.weight \(512x4x3x3\) is missing"):
         checkpoint.layout(hollow(tmp_path / "no-vae.safetensors", shapes))
 
 
