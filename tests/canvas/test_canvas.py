@@ -5,38 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from portrait_studio.runner.studio import EXAMPLES
 
+from ..workflows.shelf import BARE as WORKFLOWS
 from .chromium import Canvas, find
+from .opening import RELOAD, SHOWN, opened, settled
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
-
-WORKFLOWS = sorted((Path(__file__).parents[2] / "workflows").glob("*.json"))
-
-# Fetched from where the template browser fetches it, and loaded as it loads it.
-OPEN_TEMPLATE = """(async name => {
-  window.said = []; const log = console.error;
-  console.error = (...words) => { window.said.push(words.map(String).join(" ")); log(...words); };
-  const graph = await (await app.api.fetchApi("/workflow_templates/portrait-studio/" + name + ".json")).json();
-  await app.loadGraphData(graph, true, true, name, {openSource: "template"});
-  for (let i = 0; i < 10; i++) await new Promise(done => setTimeout(done, 50));
-  return JSON.stringify({
-    said: window.said,
-    missing: app.graph.nodes.filter(node => !LiteGraph.registered_node_types[node.type]).map(node => node.type),
-    dialogs: [...document.querySelectorAll(".p-dialog")].map(dialog => dialog.textContent),
-    saved: app.graph.serialize(),
-  });
-})(%s)"""
-RELOAD = """(async () => {
-  await app.loadGraphData(JSON.parse(JSON.stringify(app.graph.serialize())), true, false);
-  for (let i = 0; i < 10; i++) await new Promise(done => setTimeout(done, 50));
-  return JSON.stringify(app.graph.serialize());
-})()"""
-SHOWN = "JSON.stringify(Object.fromEntries(Object.entries(app.nodeOutputs).map(([id, o]) => [id, Object.keys(o)])))"
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +24,6 @@ def canvas(host) -> Iterator[Canvas]:
         pytest.skip("NO CHROMIUM HERE: no graph was opened on the real canvas (Debian: apt-get install chromium)")
     with Canvas(host.url, browser) as opened:
         yield opened
-
-
-def opened(canvas: Canvas, name: str) -> dict:
-    return json.loads(canvas.evaluate(OPEN_TEMPLATE % json.dumps(name)))
-
-
-def settled(graph: dict) -> dict:
-    """A saved graph without where the canvas happens to be scrolled to."""
-    extra = {key: value for key, value in graph["extra"].items() if key not in ("ds", "frontendVersion")}
-    return {**graph, "extra": extra}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -85,4 +53,24 @@ def test_the_photo_report_is_queued_from_the_canvas_and_shown_on_the_node(canvas
     while report not in (shown := json.loads(canvas.evaluate(SHOWN))) and time.monotonic() < end:
         time.sleep(0.5)
     assert "images" in shown[report]
+    assert canvas.evaluate("JSON.stringify(window.said)") == "[]"
+
+
+def test_a_photo_is_restyled_from_the_canvas_and_shown_on_the_node(canvas):
+    graph = opened(canvas, "restyle.v1")["saved"]
+    last = str(graph["extra"]["portrait_studio"]["stages"][-1]["image"])
+    canvas.evaluate(
+        """(() => {
+          const set = (type, name, value) => {
+            app.graph.nodes.find(node => node.type === type).widgets.find(one => one.name === name).value = value;
+          };
+          set("PortraitLoadPhotos", "max_photos", 1);
+          set("KSampler", "steps", 2);
+          app.queuePrompt(0);
+        })()"""
+    )
+    end = time.monotonic() + 240
+    while last not in (shown := json.loads(canvas.evaluate(SHOWN))) and time.monotonic() < end:
+        time.sleep(0.5)
+    assert "images" in shown[last]
     assert canvas.evaluate("JSON.stringify(window.said)") == "[]"

@@ -13,12 +13,12 @@ import pytest
 from portrait_studio.runner.graph import GraphError, parse, read, to_api
 
 from ..runner.graph.features import FEATURES
+from ..workflows.shelf import BARE
 from .chromium import Canvas, find
 from .comparison import differences
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 
-WORKFLOWS = Path(__file__).parents[2] / "workflows"
 PACKAGES = ("core", "media_api", "media_image", "media_other", "media_video")
 
 # The two templates that cannot be sent headless: one records sound in the browser, one needs packs that are not here.
@@ -58,7 +58,7 @@ def test_a_feature_graph_becomes_the_prompt_of_the_frontend(name: str, canvas: C
     assert differences(to_api(parse(graph, name), info, seed=0), canvas.to_api(graph)["output"]) == []
 
 
-@pytest.mark.parametrize("path", sorted(WORKFLOWS.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", BARE, ids=lambda path: path.stem)
 def test_our_own_graphs_become_the_prompts_of_the_frontend(path: Path, canvas: Canvas, info: dict):
     theirs = canvas.to_api(json.loads(path.read_bytes()))["output"]
     assert differences(to_api(read(path), info, seed=0), theirs) == []

@@ -15,10 +15,12 @@ from portrait_studio.runner.client import Client
 from portrait_studio.runner.demo import demo
 from portrait_studio.runner.studio import example_photos
 
+from .shelf import ALL
+from .shelf import BARE as WORKFLOWS
+
 pytestmark = pytest.mark.host
 
 ROOT = Path(__file__).parents[2]
-WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def object_info(host) -> dict:
         return client.object_info()
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 def test_a_graph_is_named_by_name_and_major_version_and_declares_itself(path):
     declared = graphs.declared(graphs.read(path))
     assert path.stem == f"{declared['name']}.v{declared['version'].split('.')[0]}"

@@ -1,0 +1,57 @@
+"""The studio graphs on the real canvas of a host with the real packs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from portrait_studio.runner import graph as graphs
+
+from ..canvas.chromium import Canvas, find
+from ..canvas.comparison import differences
+from ..canvas.opening import RELOAD, opened, settled
+from ..workflows.shelf import STUDIO
+
+pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def canvas(packs_host) -> Iterator[Canvas]:
+    browser = find()
+    if browser is None:
+        pytest.skip("NO CHROMIUM HERE: no studio graph was opened on the real canvas")
+    with Canvas(packs_host.url, browser) as opened_canvas:
+        yield opened_canvas
+
+
+@pytest.fixture(scope="module", params=STUDIO, ids=lambda path: path.stem)
+def graph(request, packs_info):
+    kinds = {node["type"] for node in json.loads(request.param.read_text("utf-8"))["nodes"]}
+    absent = sorted(kinds - set(packs_info) - {"MarkdownNote"})
+    if absent:
+        pytest.skip(f"NOT ON THE CANVAS HERE: {request.param.stem} needs {', '.join(absent)}")
+    return request.param
+
+
+def test_it_opens_without_a_red_node_a_complaint_or_a_dialog(canvas, graph):
+    found = opened(canvas, graph.stem)
+    assert found["missing"] == []
+    assert found["said"] == []
+    # The frontend breaks off with a dialog where a pack's script fails, and keeps half of the graph.
+    assert not [text for text in found["dialogs"] if "issing" in text or "abort" in text]
+
+
+def test_it_is_saved_as_it_was_opened(canvas, graph):
+    saved = opened(canvas, graph.stem)["saved"]
+    assert settled(json.loads(canvas.evaluate(RELOAD))) == settled(saved)
+    file = json.loads(graph.read_text("utf-8"))
+    values = {node["id"]: node.get("widgets_values") for node in file["nodes"]}
+    assert {node["id"]: node.get("widgets_values") for node in saved["nodes"]} == values
+    assert len(saved["links"]) == len(file["links"])
+
+
+def test_the_frontends_prompt_is_ours(canvas, graph, packs_info):
+    theirs = canvas.to_api(json.loads(graph.read_bytes()))["output"]
+    assert differences(graphs.to_api(graphs.read(graph), packs_info, seed=0), theirs) == []

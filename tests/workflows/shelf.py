@@ -1,0 +1,41 @@
+"""The shipped graphs: those for ComfyUI and this pack alone, and those that stand on other packs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = ROOT / "workflows"
+RECORDED = ROOT / "tests" / "data" / "object_info_packs.json"
+
+
+def declared(path: Path) -> dict[str, Any]:
+    """Return what a graph file says of itself."""
+    return json.loads(path.read_text("utf-8"))["extra"]["portrait_studio"]
+
+
+def stands_on_packs(path: Path) -> bool:
+    """Tell whether a graph needs a pack other than this one."""
+    return any(not pack.get("optional") for pack in declared(path)["requires"]["packs"])
+
+
+ALL = sorted(WORKFLOWS.glob("*.json"))
+BARE = [path for path in ALL if not stands_on_packs(path)]
+STUDIO = [path for path in ALL if stands_on_packs(path)]
+
+# What takes the place of models that no machine of ours has, and the sizes and steps of a quick try on the pocket ones.
+POCKET = {
+    "portrait-studio-xl.v1": {
+        "checkpoint": "pocket.safetensors",
+        "openpose": "pocket-openpose.safetensors",
+        "tile_controlnet": "pocket-tile.safetensors",
+        "upscaler": "pocket-x4.safetensors",
+    }
+}
+
+
+def recorded() -> dict[str, Any]:
+    """Return the interfaces of the packs' nodes as the real packs gave them in /object_info."""
+    return json.loads(RECORDED.read_text("utf-8"))
