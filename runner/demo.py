@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 from PIL import Image
 
+from ..portrait.contact_sheet import PAPER
 from ..portrait.sheet import Tile, draw_sheet
 from . import events, output, source
 from .client import Client, HostInfo
@@ -35,7 +37,12 @@ class Training:
     """How the demo trains: the subject's name, and parameters of the graph train-subject."""
 
     name: str = "nora (demo)"
-    settings: tuple[tuple[str, str], ...] = (("trigger", "n0ra"), ("class_word", "woman"), ("preset", "pocket-demo"))
+    settings: tuple[tuple[str, str], ...] = (
+        ("trigger", "n0ra"),
+        ("class_word", "woman"),
+        ("preset", "pocket"),
+        ("steps", "120"),
+    )
 
     def fingerprint(self, photos: Sequence[Path]) -> str:
         """Return one sha256 over all that the training depends on: photos, settings, graph, checkpoint."""
@@ -47,11 +54,12 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """A subject on the host; `stages` are those of the graph train-subject, whose pictures lie in `folder`."""
+    """A subject on the host; `stages` are those of the graph train-subject, `pictures` each one's files in `folder`."""
 
     name: str
     folder: Path
     stages: tuple[StageResult, ...]
+    pictures: dict[str, list[str]]
     seconds: float
     warnings: tuple[str, ...]
     reused: bool = False
@@ -98,12 +106,15 @@ def train(host: LocalHost, photos: list[Path], training: Training, listener: Lis
         if found:
             return found
         shutil.rmtree(kept, ignore_errors=True)
-        settings = {**SAME_PERSON, "name": training.name, **dict(training.settings)}
+        settings = {"name": training.name, "replace": "true", **dict(training.settings)}
         job = source.job(client, TRAINER, settings, lambda: upload_photos(client, photos, listener))
         result = run(job, client, kept, listener=listener, host=client.about())
-    made = Trained(training.name, kept, tuple(result.stages), result.seconds, tuple(result.warnings))
-    notes = {"fingerprint": wanted, "stages": [asdict(stage) for stage in made.stages]}
-    notes |= {"seconds": made.seconds, "warnings": list(made.warnings), "name": made.name}
+    pictures = {
+        stage.name: [image.file.name for image in result.images if image.node == stage.image] for stage in job.stages
+    }
+    made = Trained(training.name, kept, tuple(result.stages), pictures, result.seconds, tuple(result.warnings))
+    notes = {"fingerprint": wanted, "name": made.name, "pictures": pictures, "seconds": made.seconds}
+    notes |= {"stages": [asdict(stage) for stage in made.stages], "warnings": list(made.warnings)}
     output.replace(kept / "trained.json", json.dumps(notes, ensure_ascii=False).encode())
     return made
 
@@ -112,8 +123,10 @@ def _kept(folder: Path, fingerprint: str, client: Client) -> Trained | None:
     try:
         notes = json.loads((folder / "trained.json").read_text("utf-8"))
         stages = tuple(StageResult(**stage) for stage in notes["stages"])
-        found = Trained(notes["name"], folder, stages, notes["seconds"], tuple(notes["warnings"]), reused=True)
-        if notes["fingerprint"] != fingerprint or not all((folder / str(one.file)).is_file() for one in stages):
+        pictures, warnings = notes["pictures"], tuple(notes["warnings"])
+        found = Trained(notes["name"], folder, stages, pictures, notes["seconds"], warnings, reused=True)
+        whole = all((folder / file).is_file() for files in pictures.values() for file in files)
+        if notes["fingerprint"] != fingerprint or not whole:
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -132,13 +145,9 @@ def _report(
     portrait = folder / "portrait.png"
     last = next(stage.file for stage in reversed(result.stages) if stage.file)
     shutil.copyfile(folder / last, portrait)
-    tiles = []
-    for stage in trained.stages if trained else ():
-        if stage.file:
-            shutil.copyfile(trained.folder / stage.file, folder / stage.file)
-    for stage in [*(trained.stages if trained else ()), *result.stages]:
-        if stage.file:
-            tiles.append(Tile(Image.open(folder / stage.file), stage.title, _caption(stage)))
+    tiles = _before_and_after(trained, folder) if trained else []
+    shown = [stage for stage in result.stages if stage.file]
+    tiles += [Tile(Image.open(folder / str(stage.file)), stage.title, _caption(stage)) for stage in shown]
     heading = f"{job.graph} {job.version}, seed {job.parameters.get('seed')}, {about.device}, {seconds:.0f} s"
     draw_sheet(tiles, heading, columns=4 if trained else 3).save(folder / "contact_sheet.png")
     checkpoint = next(
@@ -159,6 +168,24 @@ def _report(
     return report
 
 
+def _before_and_after(trained: Trained, folder: Path) -> list[Tile]:
+    """Bring the portraits that training was measured on into `folder`; return a tile for each stage, all in one."""
+    tiles = []
+    for stage in trained.stages:
+        files = trained.pictures[stage.name]
+        for file in files:
+            shutil.copyfile(trained.folder / file, folder / file)
+        pictures = [Image.open(folder / file).convert("RGB") for file in files]
+        columns = math.ceil(math.sqrt(len(pictures)))
+        wide, high = pictures[0].size
+        together = Image.new("RGB", (columns * wide, math.ceil(len(pictures) / columns) * high), PAPER)
+        for index, picture in enumerate(pictures):
+            together.paste(picture, (index % columns * wide, index // columns * high))
+        caption = "likeness not measured" if stage.likeness is None else f"mean likeness {stage.likeness:.2f}"
+        tiles.append(Tile(together, stage.title, caption))
+    return tiles
+
+
 def _training(trained: Trained) -> dict[str, Any]:
     measured = {stage.name: stage.likeness for stage in trained.stages}
     return {
@@ -171,7 +198,6 @@ def _training(trained: Trained) -> dict[str, Any]:
 
 
 def _caption(stage: StageResult) -> str:
-    likeness = "" if stage.likeness is None else f"likeness {stage.likeness:.2f}"
-    faces = "" if stage.faces is None else f"{stage.faces} face{'s' * (stage.faces != 1)}"
-    seconds = "" if stage.seconds is None else f"{stage.seconds:.1f} s"
-    return ", ".join(part for part in (faces, likeness, seconds) if part)
+    likeness = "likeness not measured" if stage.likeness is None else f"likeness {stage.likeness:.2f}"
+    faces = "" if stage.faces is None else f"{stage.faces} face{'s' * (stage.faces != 1)}, "
+    return f"{faces}{likeness}" + ("" if stage.seconds is None else f", {stage.seconds:.1f} s")
