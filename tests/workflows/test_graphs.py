@@ -5,15 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from portrait_studio.portrait import faces, photos
 from portrait_studio.runner import graph as graphs
 from portrait_studio.runner.client import Client
-from portrait_studio.runner.demo import demo
-from portrait_studio.runner.studio import example_photos
 
 from .shelf import ALL
 from .shelf import BARE as WORKFLOWS
@@ -65,30 +60,3 @@ def test_the_starter_stands_on_comfyui_and_this_pack_alone(object_info):
     for node in prompt.values():
         module = object_info[node["class_type"]]["python_module"]
         assert module in ("nodes", "custom_nodes.portrait-studio") or module.startswith("comfy_extras."), node
-
-
-def test_the_demo_leaves_a_portrait_every_stage_a_sheet_and_a_whole_report(host, tmp_path):
-    report = demo(host, tmp_path / "demo", example_photos("nora"))
-    folder = tmp_path / "demo"
-    assert report == json.loads((folder / "report.json").read_text("utf-8"))
-    assert sorted(report["files"]) == sorted(file.name for file in folder.iterdir())
-    assert report["host"]["version"]
-    assert report["checkpoint"] == "pocket.safetensors"
-    assert report["graph"] == {"name": "portrait-starter", "version": "1.0.0"}
-    assert report["parameters"]["seed"] == 7
-    names = ["text-to-image", "face-detail", "tone", "face-detail-2", "upscale"]
-    assert [stage["name"] for stage in report["stages"]] == names
-    for stage in report["stages"]:
-        assert stage["seconds"] > 0
-        assert Image.open(folder / stage["file"]).size == ((1024, 1024) if stage["name"] == "upscale" else (256, 256))
-    assert Image.open(folder / "portrait.png").size == (1024, 1024)
-    assert Image.open(folder / "contact_sheet.png").width > 900
-    assert str(Path.home()) not in (folder / "report.json").read_text("utf-8")
-    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
-    # One person, once, at every stage: what the pocket model was trained for.
-    assert [stage["faces"] for stage in report["stages"]] == [1] * len(names)
-    assert all(stage["likeness"] is not None for stage in report["stages"])
-    assert not [warning for warning in report["warnings"] if "nearly the same" in warning]
-    portrait = photos.read(folder / "portrait.png")
-    assert len(faces.detect(portrait, min_score=0.8)) == 1
-    assert np.std(portrait) > 20
