@@ -29,6 +29,7 @@ class Server:
         self.tag = '"one"'
         self.ranges = True  # whether it answers a Range
         self.honest = True  # whether it heeds If-Range
+        self.shift = 0  # by how much it misses the part that it is asked for
         self.cut: list[int] = []  # after how many bytes each of the next answers breaks off
         self.pace = 0.0  # seconds between pieces of 64 KiB
         self.length = True  # whether it tells the length
@@ -63,6 +64,7 @@ class Server:
         start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked and self.ranges else 0
         if self.honest and request.headers.get("If-Range", self.tag) != self.tag:
             start = 0
+        start += self.shift if start else 0
         if start >= len(self.body):
             request.send_error(416)
             return
@@ -179,13 +181,30 @@ def test_a_server_that_knows_no_ranges_sends_all_of_it_again(wanted, server):
     assert wanted.target.read_bytes() == BODY
 
 
-@pytest.mark.parametrize("honest", [True, False], ids=["If-Range is heeded", "If-Range is not heeded"])
-def test_a_file_that_changed_meanwhile_is_fetched_from_the_beginning(wanted, server, honest):
+def test_a_file_that_changed_meanwhile_is_sent_from_the_beginning(wanted, server):
     server.body, server.tag = BODY[::-1], '"old"'
     break_off(wanted, server)
-    server.body, server.tag, server.honest = BODY, '"new"', honest
+    server.body, server.tag = BODY, '"new"'
     fetch(wanted, pause=0.0)
     assert wanted.target.read_bytes() == BODY
+    assert server.asked == ["bytes=4000000-"]
+
+
+@pytest.mark.parametrize("fault", ["If-Range is not heeded", "another part is sent"])
+def test_a_part_that_does_not_join_is_not_taken_and_all_is_fetched_anew(wanted, server, fault):
+    if fault == "another part is sent":
+        break_off(wanted, server)
+        server.shift = 1000
+    else:
+        server.body, server.tag = BODY[::-1], '"old"'
+        break_off(wanted, server)
+        server.body, server.tag, server.honest = BODY, '"new"', False
+    told = []
+    fetch(wanted, lambda done, _: told.append(done), pause=0.0)
+    assert wanted.target.read_bytes() == BODY
+    assert server.asked == ["bytes=4000000-", None]
+    assert told[0] == 0
+    assert told == sorted(told)
 
 
 def test_a_file_without_a_version_is_never_continued(wanted, server):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import ssl
 import subprocess
@@ -208,6 +209,10 @@ def test_a_file_is_read_once_for_its_hash_and_again_when_it_changes(tmp_path, mo
     for _ in range(3):
         assert hashes.hash_of(file) == hashlib.sha256(b"one").hexdigest()
     assert len(read) == 1
+    stat = file.stat()
+    file.write_bytes(b"ten")
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1000))
+    assert hashes.hash_of(file) == hashlib.sha256(b"ten").hexdigest()
     file.write_bytes(b"two!")
     assert hashes.known_hash(file) == ""
     assert hashes.hash_of(file) == hashlib.sha256(b"two!").hexdigest()

@@ -360,6 +360,14 @@ def test_a_default_changes_only_where_nobody_had_set_another(place, user):
         assert widgets.value_of(one, widget, ORDERS) == (user if same else value)
 
 
+def test_a_switch_is_no_number_when_a_default_changes():
+    data = {"nodes": [{"id": 1, "type": "A", "inputs": [], "widgets_values": [True, 1]}], "links": []}
+    change = {"do": "change_default", "type": "A", "from": 1, "to": 5}
+    assert operations.perform({**change, "widget": "on"}, data, {"A": ["on", "count"]}) == 0
+    assert operations.perform({**change, "widget": "count"}, data, {"A": ["on", "count"]}) == 1
+    assert data["nodes"][0]["widgets_values"] == [True, 5]
+
+
 def test_a_replaced_node_keeps_links_and_values_under_their_new_names():
     data = json.loads(STARTER.read_text("utf-8"))
     before = copy.deepcopy(data)
