@@ -1,0 +1,102 @@
+"""Checkpoints are judged by colour and by the largest face, and chosen by words first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from portrait_studio.portrait import identity, photos
+from portrait_studio.portrait.faces import detect
+from portrait_studio.trainer import judge
+from portrait_studio.trainer.judge import Question, Verdict
+
+NORA = judge.FILE.parents[1] / "pocket" / "subjects" / "nora"
+RED = judge.questions(1)[0].expect
+
+
+def verdict(step: int, likeness: float, words: float | None = 1.0, fused: tuple[int, ...] = ()) -> Verdict:
+    return Verdict(step, (likeness,), (True,), words, fused)
+
+
+def dressed(colour: tuple[int, int, int]) -> np.ndarray:
+    """A picture of a face with a garment of one colour below it."""
+    picture = photos.read(NORA / "nora-01.jpg").copy()
+    face = detect(picture)[0]
+    picture[round(face.box[1] + 1.3 * face.box[3]) :] = colour
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("colour", "is_red"), [((190, 30, 35), True), ((40, 70, 190), False), ((120, 120, 120), False)]
+)
+def test_a_red_garment_is_seen_where_the_face_says_it_must_be(colour, is_red):
+    picture = dressed(colour)
+    assert judge.follows(picture, detect(picture)[0], RED) is is_red
+
+
+def test_without_a_face_no_garment_is_seen_but_a_tone_is():
+    grey = np.full((64, 64, 3), 90, np.uint8)
+    assert not judge.follows(grey, None, RED)
+    assert judge.follows(grey, None, {"region": "picture", "chroma": [0, 6]})
+    assert not judge.follows(
+        np.full((64, 64, 3), (200, 90, 40), np.uint8), None, {"region": "picture", "chroma": [0, 6]}
+    )
+
+
+def test_a_background_is_seen_in_the_upper_corners():
+    picture = np.full((100, 100, 3), 200, np.uint8)
+    picture[:30] = (60, 90, 200)
+    assert judge.follows(picture, None, {"region": "background", "b": [-128, -5]})
+
+
+def test_the_largest_face_is_measured_not_the_leftmost():
+    """EasyPhoto took the leftmost."""
+    person = photos.read(NORA / "nora-01.jpg")
+    other = photos.read(NORA.parent / "henry" / "henry-01.jpg")
+    high, wide = (side // 2 for side in other.shape[:2])
+    small = np.asarray(Image.fromarray(other).resize((wide, high)))
+    both = np.zeros((person.shape[0], person.shape[1] + wide, 3), np.uint8)
+    both[:high, :wide], both[:, wide:] = small, person
+    known = identity.embed(person, detect(person)[0])
+    found = judge.judge(10, [both], [Question("{subject}", 1, RED)], known, identity.embedder())
+    assert found.likeness > 0.9
+
+
+def test_a_picture_without_a_face_counts_as_nothing():
+    found = judge.judge(
+        10, [np.zeros((64, 64, 3), np.uint8)], [Question("", 1, RED)], np.ones(128, np.float32), identity.embedder()
+    )
+    assert found.likenesses == (None,)
+    assert found.likeness == 0.0
+    assert Verdict(1, (None, 0.8), (True, True)).likeness == pytest.approx(0.4)
+
+
+def test_words_are_counted_against_what_the_base_model_follows():
+    assert judge.kept([True, False, True, False], [True, True, False, False]) == 0.5
+    assert judge.kept([True], [False]) is None
+
+
+def test_the_likest_wins_unless_it_has_lost_its_words():
+    verdicts = [verdict(60, 0.5), verdict(120, 0.7), verdict(180, 0.8, words=0.5)]
+    assert judge.best(verdicts).step == 120
+    assert judge.best([verdict(60, 0.5, 0.5), verdict(120, 0.7, 0.6)]).step == 120  # all have: the likest
+    assert judge.best([verdict(60, 0.7), verdict(120, 0.7)]).step == 60
+    assert judge.worse_for(verdicts) == 1
+
+
+def test_no_question_is_a_training_caption_and_every_one_has_its_own_seed():
+    plain = judge.questions(6)
+    known = plain[0].text("ohwx woman")
+    asked = judge.questions(8, [known], "ohwx woman")
+    assert known not in [question.text("ohwx woman") for question in asked]
+    assert len({question.seed for question in asked}) == 8
+    assert judge.questions(8, [known], "ohwx woman") == asked
+
+
+def test_a_verdict_survives_being_written_down():
+    before = Verdict(60, (0.51239, None), (True, False), 0.5, (20, 60))
+    after = Verdict.from_dict(before.as_dict())
+    assert after.fused == (20, 60)
+    assert after.likenesses == (0.5124, None)
+    assert after.as_dict() == before.as_dict()
