@@ -143,6 +143,9 @@ def _take(one: ModelState, folders: ModelFolders, as_json: bool) -> str:
             )
     except DownloadError as error:
         return str(error)
+    except KeyboardInterrupt:
+        say(f"Stopped; what there is of {escape(model.file)} is kept, and the next call goes on with it.")
+        raise typer.Exit(exit_code("interrupted")) from None
     if as_json:
         write_json({"event": "fetched", "folder": model.folder, "file": model.file})
     else:

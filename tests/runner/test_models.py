@@ -6,8 +6,11 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import ssl
 import subprocess
+import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -137,6 +140,37 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(installation, write, m
     answer = invoke("models", "get", write(model), "--comfyui", installation, "--yes")
     assert answer.exit_code == exit_code("download")
     assert "CERTIFICATE_VERIFY_FAILED" in answer.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="another signal stops a command on Windows")
+def test_ctrl_c_keeps_what_there_is_for_the_next_call(installation, write, model, server, certificate):
+    server.pace = 0.02
+    graph = write(model)
+    command = [
+        sys.executable,
+        "-m",
+        "portrait_studio.runner.cli",
+        "models",
+        "get",
+        graph,
+        "--comfyui",
+        installation,
+        "-y",
+    ]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    part = installation / "models" / "upscale_models" / "x4.safetensors.part"
+    end = time.monotonic() + 30
+    while not (part.exists() and part.stat().st_size > 1_000_000):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert "Stopped" in process.communicate(timeout=30)[1]
+    assert process.returncode == exit_code("interrupted")
+    server.pace, had = 0.0, part.stat().st_size
+    answer = invoke("models", "get", graph, "--comfyui", installation, "--yes")
+    assert answer.exit_code == 0
+    assert server.asked[-1] == f"bytes={had}-"
+    assert not part.exists()
 
 
 def test_one_model_that_cannot_be_had_does_not_keep_the_others_away(installation, write, model):
