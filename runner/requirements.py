@@ -41,15 +41,17 @@ class RequiredPack:
 def required_models(graphs: Iterable[UIGraph]) -> list[RequiredModel]:
     """Return the models of all graphs; one that any graph cannot do without is not optional.
 
+    Graphs that want different files of one name give one model each.
+
     Graphs that declare none are asked for the models that their nodes list (`properties.models`, a habit of ComfyUI's
     templates). Raises GraphError for a declaration that breaks the schema.
     """
-    found: dict[tuple[str, str], RequiredModel] = {}
+    found: dict[tuple[str, str, str], RequiredModel] = {}
     for graph in graphs:
         listed = (declared(graph).get("requires") or {}).get("models") or _listed_by_nodes(graph)
         for entry in listed:
             model = _of(RequiredModel, entry)
-            key = (model.folder, model.file)
+            key = (model.folder, model.file, model.sha256)
             if key in found:
                 model = replace(found[key], optional=found[key].optional and model.optional)
             found[key] = model

@@ -39,7 +39,7 @@ def _local(model: RequiredModel, state: ModelState) -> Finding:
         was = (
             f"{state.size:,} bytes instead of {model.size:,}" if not state.sha256 else f"sha256 {state.sha256[:12]}..."
         )
-        message = f"The file of this name is another one ({was}): move it away, then {_way(model)}."
+        message = f"The file of this name is another one ({was}): move it away and get the right one: {_way(model)}."
         return Finding("models", level, _name(model), "wrong hash", message, data=data)
     notes = []
     if not model.sha256:

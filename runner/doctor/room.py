@@ -29,7 +29,7 @@ def check_room(
     per_value = known["cpu_bytes"] if site.accelerated is False else known["accelerated_bytes"]
     decode = round(side * side * known["decode_bytes_per_pixel"] * per_value)
     work = max(decode, known["reserve"])
-    about = f"the models take {_gb(sum(sizes))}, a picture of about {side:.0f} x {side:.0f} px {_gb(work)}"
+    about = f"the models take {_gb(sum(sizes))}, a picture of about {side:.0f} x {side:.0f} px at once {_gb(work)}"
     if 0 in sizes:
         about = f"at least: {about}"
     if site.accelerated:
@@ -40,18 +40,18 @@ def check_room(
 
 
 def picture_side(subject: Subject, orders: Mapping[str, Sequence[str]]) -> float:
-    """Return the side in pixels of a square as large as the largest picture of a graph, 0 when it names no size."""
-    side, factor = 0.0, 1.0
-    enlarges: dict[str, float] = knowledge()["memory"]["enlarges"]
+    """Return the side in pixels of a square as large as the largest picture that a graph decodes as a whole.
+
+    0 when it names no size.
+    """
+    known = knowledge()["memory"]
+    side, factor, tiled = 0.0, 1.0, False
     for node in subject.nodes(orders):
         with suppress(KeyError, TypeError, ValueError):
             side = max(side, (float(node.value("width")) * float(node.value("height"))) ** 0.5)
-        if node.type in enlarges:
-            given: Any = enlarges[node.type]
-            with suppress(KeyError, TypeError, ValueError):
-                given = float(node.value("upscale_by"))
-            factor = max(factor, given)
-    return side * factor
+        factor = max(factor, known["enlarges"].get(node.type, 1.0))
+        tiled = tiled or node.type in known["tiles"]
+    return side if tiled else side * factor
 
 
 def _disk(site: Site, wanted: Sequence[RequiredModel], known: Mapping[str, Any]) -> Finding:

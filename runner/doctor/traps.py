@@ -26,15 +26,22 @@ def check_traps(site: Site, subjects: Sequence[Subject], orders: Mapping[str, Se
         if not subjects and sure:
             set_so = f" where {trap.input} is above {trap.above:g}" if trap.above is not None else ""
             yield _finding(trap, Level.NOTE, f"It applies to graphs with {trap.nodes[0]} and the like{set_so}. ")
-        for subject in subjects:
-            found = [node for node in subject.nodes(orders) if node.type in trap.nodes]
-            certain = [node for node in found if _holds(trap, node)]
-            unsure = [node for node in found if _holds(trap, node) is None]
-            if certain:
-                yield _finding(trap, level, f"{subject.name}: {_words(certain)}. ")
-            elif unsure and level != Level.NOTE:
-                text = f"{subject.name}: look at {trap.input} of {_words(unsure)}, which cannot be read from the file. "
-                yield _finding(trap, Level.WARNING, text)
+        certain = _where(trap, subjects, orders, True)
+        unsure = _where(trap, subjects, orders, None)
+        if certain:
+            yield _finding(trap, level, f"{certain}. ")
+        elif unsure and level != Level.NOTE:
+            yield _finding(trap, Level.WARNING, f"Look at {trap.input}, which cannot be read from the file: {unsure}. ")
+
+
+def _where(trap: Trap, subjects: Sequence[Subject], orders: Mapping[str, Sequence[str]], wanted: bool | None) -> str:
+    """Return the nodes of graphs that fall into a trap (`wanted` True), or may (None), in words."""
+    told = []
+    for subject in subjects:
+        placed = [node for node in subject.nodes(orders) if node.type in trap.nodes]
+        nodes = [node for node in placed if _holds(trap, node) is wanted]
+        told += [f"{subject.name}: {_words(nodes)}"] if nodes else []
+    return "; ".join(told)
 
 
 def _applies(trap: Trap, site: Site) -> bool | None:

@@ -254,6 +254,26 @@ def test_the_feather_that_kills_the_detailer_is_known(installation, graph, host,
         )
 
 
+def test_a_trap_in_a_shipped_graph_that_a_user_changed_is_found_while_nothing_runs(installation, tmp_path):
+    """Out of a picture, where nodes do not name their widgets; the order is that of the shipped graph."""
+    add_pack(installation, "ComfyUI-Impact-Pack", "comfyui-impact-pack", "7.10.6")
+    shipped = ROOT / "workflows" / "portrait-studio.v1.json"
+    data = json.loads(shipped.read_text("utf-8"))
+    detailers = [each for each in data["nodes"] if each["type"] == "FaceDetailer" and each.get("mode", 0) == 0]
+    names = [slot["widget"]["name"] for slot in detailers[0]["inputs"] if slot.get("widget")]
+    place = names.index("noise_mask_feather") + 1  # the seed's control stands before it
+    assert [each["widgets_values"][place] for each in detailers] == [0] * len(detailers)
+    detailers[0]["widgets_values"][place] = 20
+    for each in data["nodes"]:
+        each["inputs"] = [slot for slot in each.get("inputs", ()) if "widget" not in slot or slot.get("link")]
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(data), "utf-8")
+    assert not [row for row in doctor(shipped, "--comfyui", installation)[1] if "feather" in row["subject"]]
+    told = one(doctor(file, "--comfyui", installation)[1], "impact-7-noise-mask-feather")
+    assert told["level"] == "error"
+    assert f"node {detailers[0]['id']} " in told["message"]
+
+
 def test_a_graph_in_api_format_is_looked_through_for_traps(installation, tmp_path):
     add_pack(installation, "ComfyUI-Impact-Pack", "comfyui-impact-pack", "7.10.6")
     file = tmp_path / "api.json"
