@@ -24,6 +24,7 @@ import sysconfig
 import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -296,19 +297,9 @@ def set_up(code: Path, wheels: Path, comfyui: Path, home: Path) -> installation.
     folder = home / installation.ENVIRONMENT
     subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
     site = Path(sysconfig.get_path("purelib", "posix_prefix", {"base": str(folder), "platbase": str(folder)}))
-    get = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-index",
-        "--no-deps",
-        "--no-compile",
-        "--target",
-        site,
-    ]
-    subprocess.run([*get, *sorted(wheels.glob("*.whl"))], check=True)
+    for wheel in sorted(wheels.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as packed:  # none of these has scripts or headers, and pip may not be there
+            packed.extractall(site)
     import torch
 
     (site / installing.SHARED).write_text(f"{Path(torch.__file__).parents[1]}\n", "utf-8")

@@ -147,9 +147,12 @@ def draw(
     found: dict[int, Path] = {}
     looker = pickup.Pickup(work, settings.steps)
     with _start(settings, layout, checkpoint, installation, work, written, file, lora, cancelled) as process:
-        while process.running and len(found) < len(wanted):
+        while len(found) < len(wanted):
             process.line(0.2)
+            ended = not process.running  # asked before looking: what it left is seen then
             found |= {sample.prompt: sample.path for sample in looker.samples() if sample.step == 0}
+            if ended:
+                break
         if process.was_cancelled:
             raise KohyaError("The training was cancelled before its first step; nothing was kept.")
         if len(found) < len(wanted):

@@ -1,12 +1,48 @@
-"""A training set of four pictures, and settings small enough to run anywhere."""
+"""A training set of four pictures, settings small enough to run anywhere, and a stand-in for sd-scripts."""
 
 from __future__ import annotations
+
+import json
+import math
+import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from portrait_studio.trainer.examples import Example, TrainingSet
+from portrait_studio.trainer.kohya.data import table
+from portrait_studio.trainer.kohya.installation import Installation
 from portrait_studio.trainer.settings import TrainSettings
+
+
+@pytest.fixture
+def hollow():
+    """Write a safetensors file of given shapes that takes no room on the disk: `hollow(path, shapes)`."""
+
+    def write(path: Path, shapes: dict[str, list[int]]) -> Path:
+        header, end = {}, 0
+        for key, shape in shapes.items():
+            start, end = end, end + 2 * math.prod(shape)
+            header[key] = {"dtype": "F16", "shape": shape, "data_offsets": [start, end]}
+        text = json.dumps(header).encode()
+        with path.open("wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            file.truncate(8 + len(text) + end)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def replayed(tmp_path, hollow) -> tuple[Path, Installation]:
+    """A checkpoint by its header, and an sd-scripts that plays replay.json in its folder (replay.py)."""
+    code = tmp_path / "sd-scripts"
+    code.mkdir()
+    shutil.copy(Path(__file__).with_name("replay.py"), code / "train_network.py")
+    base = hollow(tmp_path / "base.safetensors", table("layouts")["sd15"]["shapes"])
+    return base, Installation(code, Path(sys.executable), "v0.10.1")
 
 
 @pytest.fixture

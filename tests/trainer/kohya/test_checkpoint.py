@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-import math
-
 import pytest
 
 from portrait_studio.portrait.subjects import SubjectError
@@ -11,27 +8,14 @@ from portrait_studio.trainer.kohya.data import table
 from portrait_studio.trainer.kohya.errors import KohyaError
 
 
-def hollow(path, shapes: dict[str, list[int]]):
-    """Write a safetensors file of these shapes that takes no room on the disk (a sparse file)."""
-    header, end = {}, 0
-    for key, shape in shapes.items():
-        start, end = end, end + 2 * math.prod(shape)
-        header[key] = {"dtype": "F16", "shape": shape, "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.truncate(8 + len(text) + end)
-    return path
-
-
 @pytest.mark.parametrize(("name", "script"), [("sd15", "train_network.py"), ("sdxl", "sdxl_train_network.py")])
-def test_a_layout_is_told_by_its_shapes(tmp_path, name, script):
+def test_a_layout_is_told_by_its_shapes(tmp_path, hollow, name, script):
     path = hollow(tmp_path / "base.safetensors", table("layouts")[name]["shapes"])
     assert checkpoint.layout(path) == name
     assert checkpoint.script(name) == script
 
 
-def test_a_network_of_other_sizes_is_refused_with_the_size(tmp_path):
+def test_a_network_of_other_sizes_is_refused_with_the_size(tmp_path, hollow):
     shapes = table("layouts")["sd15"]["shapes"] | {"model.diffusion_model.input_blocks.0.0.weight": [96, 4, 3, 3]}
     with pytest.raises(
         KohyaError, match=r"laid out as SD1\.5 but .*input_blocks\.0\.0.* is 96x4x3x3 instead of 320x4x3x3"
@@ -39,7 +23,7 @@ def test_a_network_of_other_sizes_is_refused_with_the_size(tmp_path):
         checkpoint.layout(hollow(tmp_path / "small.safetensors", shapes))
 
 
-def test_a_lora_and_a_half_checkpoint_are_no_base(tmp_path):
+def test_a_lora_and_a_half_checkpoint_are_no_base(tmp_path, hollow):
     with pytest.raises(KohyaError, match=r"no SD1\.5 or SDXL checkpoint"):
         checkpoint.layout(hollow(tmp_path / "lora.safetensors", {"lora_unet_a.lora_up.weight": [4, 4]}))
     shapes = dict(table("layouts")["sd15"]["shapes"])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 import time
 from pathlib import Path
 
@@ -12,28 +10,22 @@ import pytest
 from safetensors import safe_open
 
 from portrait_studio.trainer.kohya import training
-from portrait_studio.trainer.kohya.data import table
 from portrait_studio.trainer.kohya.errors import KohyaError
-from portrait_studio.trainer.kohya.installation import Installation
 from portrait_studio.trainer.kohya.prompts import Prompt
-
-from .test_checkpoint import hollow
 
 DATA = Path(__file__).parents[2] / "data" / "kohya"
 
 
 @pytest.fixture
-def play(tmp_path, training_set, settings):
+def play(tmp_path, training_set, settings, replayed):
     """Train with a replay: `play(plan, changes, **more)`."""
-    code = tmp_path / "sd-scripts"
-    code.mkdir()
-    shutil.copy(Path(__file__).with_name("replay.py"), code / "train_network.py")
-    base = hollow(tmp_path / "base.safetensors", table("layouts")["sd15"]["shapes"])
+    base, installation = replayed
 
     def go(plan: dict, changes: dict | None = None, **more):
         chosen = settings.with_changes({"steps": 4, **(changes or {})})
-        (code / "replay.json").write_text(json.dumps({"steps": chosen.steps, "until": chosen.steps, **plan}))
-        installation = Installation(code, Path(sys.executable), "v0.10.1")
+        (installation.folder / "replay.json").write_text(
+            json.dumps({"steps": chosen.steps, "until": chosen.steps, **plan})
+        )
         return training.train(training_set, chosen, base, installation, tmp_path / "work", **more)
 
     return go
@@ -55,7 +47,7 @@ def test_checkpoints_and_samples_are_picked_up_judged_and_the_best_is_chosen(pla
     assert [(saved.step, saved.score) for saved in outcome.checkpoints] == list(scores.items())
     assert (outcome.best.step, outcome.best.path) == (3, judged[2])
     assert outcome.losses == [(1, 1.0), (2, 0.5), (3, 0.333), (4, 0.25)]
-    assert [sample.step for sample in outcome.samples] == [1, 2, 3, 4]
+    assert [sample.step for sample in outcome.samples] == [0, 1, 2, 3, 4]
     assert [event for event in events if isinstance(event, training.Saved)] == outcome.checkpoints
     steps = [event.step for event in events if isinstance(event, training.Step)]
     assert steps == [1, 2, 3, 4]
