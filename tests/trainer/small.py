@@ -1,4 +1,4 @@
-"""A diffusion model small enough to train in a test: real convolutions and attention-like linears, eight pixels wide."""
+"""A diffusion model small enough to train in a test: convolutions and linears on latents of eight pixels."""
 
 from __future__ import annotations
 
