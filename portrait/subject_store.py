@@ -119,9 +119,6 @@ def delete(name: str, root: Path) -> list[str]:
     removed = [path.relative_to(each).as_posix() for each in doomed for path in _files(each)]
     for each in doomed:
         try:
-            if each.is_symlink():
-                each.unlink()
-                continue
             # Out of the menus at one stroke; a name of its own, so that nothing new is in the way.
             grave = Path(tempfile.mkdtemp(prefix=".deleting-", dir=root)) / folder.name
             each.rename(grave)

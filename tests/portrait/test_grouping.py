@@ -63,6 +63,14 @@ def test_how_alike_a_persons_photos_are_tells_who_is_somebody_else(alike, other,
     assert groups(varied(alike, other), PHOTOGRAPHS) == ([[0, 1, 2, 3, 4, 5]] if same else [[0, 1, 2, 3, 4], [5]])
 
 
+def test_a_burst_of_shots_is_not_taken_for_all_that_a_person_looks_like():
+    """Three all but equal photos, and four as little alike as photographs of one person are."""
+    cosines = np.full((7, 7), 0.6)
+    cosines[:3, :3] = 0.97
+    np.fill_diagonal(cosines, 1)
+    assert groups(np.linalg.cholesky(cosines), PHOTOGRAPHS) == [[0, 1, 2, 3, 4, 5, 6]]
+
+
 def test_what_two_photos_have_in_common_is_not_yet_known_to_be_the_persons():
     assert groups(unit(0, 2, 58), 0.3) == [[0, 1, 2]]
 

@@ -20,7 +20,15 @@ CARD = {
     "trained": "2026-01-02T03:04:05+00:00",
     "base": {"checkpoint": "pocket.safetensors", "sha256": "b" * 64, "family": "sd15"},
     "settings": {"steps": 240},
-    "chosen": {"step": 120, "likeness": 0.81, "held_out_names": ["secret-photo.jpg"]},
+    "chosen": {
+        "step": 120,
+        "likeness": 0.81,
+        "held_out_names": ["secret-photo-1.jpg"],
+        "photo": "secret-photo-2.jpg",
+        "reference": ["secret-photo-3.jpg"],
+        "embedding": [0.123456789],
+        "checkpoints": [{"step": 60, "path": "/home/secret-photo-4.jpg"}],
+    },
     "photos": {"trained": ["f" * 64], "held_out": ["e" * 64]},
     "consent": "private words",
 }
@@ -90,10 +98,10 @@ def test_an_export_holds_lora_card_and_note_and_nothing_that_identifies(root, tm
         everything = b"".join(archive.read(name) for name in archive.namelist())
         card = json.loads(archive.read("Anna/card.json"))
         note = archive.read("Anna/README.txt").decode()
-    for secret in (b"secret-photo", b"f" * 64, b"e" * 64, b"private words", str(tmp_path).encode()):
+    for secret in (b"secret-photo", b"0.123456789", b"f" * 64, b"e" * 64, b"private words", str(tmp_path).encode()):
         assert secret not in everything
     assert card["base"] == CARD["base"]
-    assert card["chosen"] == {"step": 120, "likeness": 0.81}
+    assert card["chosen"] == {"step": 120, "likeness": 0.81, "checkpoints": [{"step": 60}]}
     assert "anb3ll woman" in note
     assert "no photos" in note
 
