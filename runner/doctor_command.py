@@ -55,7 +55,7 @@ def _site(host: str, comfyui: Path | None, configs: list[Path]) -> Site:
         return site_of_folder(comfyui, configs)
     own = STUDIO / "ComfyUI"
     try:
-        with Client(host or DEFAULT_HOST, timeout=10.0) as client:
+        with Client(host or DEFAULT_HOST) as client:
             return site_of_host(client)
     except NothingThereError:
         if host or not (own / "main.py").is_file():
