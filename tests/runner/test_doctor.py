@@ -478,6 +478,18 @@ def test_a_real_host_tells_which_packs_failed_which_traps_apply_and_what_is_miss
 
 
 @pytest.mark.host
+def test_a_traceback_that_the_host_has_forgotten_is_read_from_its_log_file(sick_host):
+    with Client(sick_host.url) as client:
+        for _ in range(160):
+            client.transport.post("/prompt", {"prompt": {"1": {"class_type": "nothing of the kind"}}})
+        remembered = client.transport.get("/internal/logs/raw").json()["entries"]
+        assert not tells_of_a_start("".join(entry["m"] for entry in remembered))
+        site = site_of_host(client)
+    assert site.has_log
+    assert site.failures["ComfyUI-ReActor"].traceback.endswith("'a_module_that_nobody_has'")
+
+
+@pytest.mark.host
 def test_the_folder_of_the_host_that_ran_tells_the_same_of_its_packs(sick_host, comfyui, graph):
     """What the running host says and what its folder and log say agree."""
     with Client(sick_host.url) as client:
