@@ -215,7 +215,9 @@ def native(name: str, settings: TrainSettings, base: Path, python: Path, comfyui
     clock = Clock(limit)
     job = json.dumps({"settings": settings.as_dict(), "base": str(base), "comfyui": str(comfyui)})
     command = [str(python), str(Path(__file__).resolve()), "--child", job]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment())
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment(base.parent)
+    )
     assert process.stdout
     assert process.stderr
     said: list[str] = []
@@ -235,11 +237,14 @@ def native(name: str, settings: TrainSettings, base: Path, python: Path, comfyui
     return run
 
 
-def _environment() -> dict[str, str]:
-    """Return this environment with this package importable, wherever it was imported from."""
-    home = Path(sys.modules["portrait_studio"].__path__[0])
-    path = [str(home.parent)] if home.name == "portrait_studio" else []
-    return os.environ | {"PYTHONPATH": os.pathsep.join([*path, *filter(None, [os.environ.get("PYTHONPATH")])])}
+def _environment(work: Path) -> dict[str, str]:
+    """Return this environment with this package importable in any Python, by a link in `work`."""
+    site = work / "site"
+    site.mkdir(exist_ok=True)
+    if not (site / "portrait_studio").exists():
+        (site / "portrait_studio").symlink_to(ROOT, target_is_directory=True)
+    known = os.environ.get("PYTHONPATH")
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(site), *([known] if known else [])])}
 
 
 def child(job: dict[str, Any]) -> None:
