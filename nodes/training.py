@@ -177,6 +177,7 @@ class PortraitTrainLoRA(io.ComfyNode):
                 chosen.text_encoder_rate > 0,
                 chosen.convolutions,
                 chosen.gradient_checkpointing,
+                chosen.compile,
             )
             try:
                 job = run.Job(one["name"], chosen, base, one["replace"])

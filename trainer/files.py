@@ -124,7 +124,15 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
     state.write(path, buffer.getvalue())
 
 
-def clear(folder: Path) -> None:
-    """Remove the states and checkpoints of a training; class images, samples and curves stay."""
+def load_pictures(folder: Path, label: str) -> list[np.ndarray]:
+    """Return the judged pictures `<label>-<number>.png` of a folder, in order."""
+    count = len(list(folder.glob(f"{label}-*.png")))
+    return [np.asarray(Image.open(folder / f"{label}-{index}.png").convert("RGB")) for index in range(count)]
+
+
+def clear(folder: Path, samples: bool = False) -> None:
+    """Remove the states and checkpoints of a training, and on request its samples; class images and curves stay."""
+    if samples:
+        shutil.rmtree(folder / "samples", ignore_errors=True)
     for file in (*folder.glob("state*"), *folder.glob("step-*.safetensors")):
         file.unlink(missing_ok=True)

@@ -90,6 +90,7 @@ class NativeModel:
         text_encoder: bool = False,
         convolutions: bool = False,
         checkpointing: bool = False,
+        compiled: bool = False,
     ) -> None:
         self.family = family(model)
         self._host, self._clip, self._vae = model, clip, vae
@@ -103,6 +104,8 @@ class NativeModel:
             self.unet, self.fingerprint = _unet(model, self.device, self.dtype)
             if checkpointing:
                 _forget_activations(self.unet)
+            if compiled:
+                self.unet.compile()
             self.text = _text_encoder(clip, self.device) if text_encoder else None
         self.layers = _unet_layers(model, self.unet, self.family, convolutions)
         if self.text is not None:
@@ -121,8 +124,7 @@ class NativeModel:
 
     def out_of_memory(self, error: BaseException) -> bool:
         """Return whether an error says that the device has no memory left."""
-        said = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-        return said and isinstance(error, RuntimeError)
+        return isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
 
     def free(self) -> None:
         """Give back what the device holds and nobody uses."""
@@ -160,15 +162,24 @@ class NativeModel:
         return prompts
 
     def _trained_words(self, texts: Sequence[str]) -> list[Prompt]:
-        prompts = []
-        for text in texts:
-            self.text.reset_clip_options()
-            if self._clip.layer_idx is not None:
-                self.text.set_clip_options({"layer": self._clip.layer_idx})
-            context, pooled = self.text.encode_token_weights(self._clip.tokenize(text))[:2]
-            own = None if self.family == "sd15" else pooled[0].to(self.device)
-            prompts.append(Prompt(context[0].to(self.device), own))
-        return prompts
+        """Return the texts by the trained copy, all texts of one length in one pass."""
+        self.text.reset_clip_options()
+        if self._clip.layer_idx is not None:
+            self.text.set_clip_options({"layer": self._clip.layer_idx})
+        tokens = [self._clip.tokenize(text) for text in texts]
+        found: list[Prompt | None] = [None] * len(texts)
+        for sections in {len(one["l"]) for one in tokens}:
+            places = [place for place, one in enumerate(tokens) if len(one["l"]) == sections]
+            contexts, pooled = [], None
+            for part in ("l",) if self.family == "sd15" else ("l", "g"):
+                numbers = [[pair[0] for pair in section] for place in places for section in tokens[place][part]]
+                context, pooled = getattr(self.text, f"clip_{part}").encode(numbers)[:2]
+                contexts.append(context.reshape(len(places), -1, context.shape[-1]))
+            joined = torch.cat(contexts, -1)
+            for row, place in enumerate(places):
+                own = None if self.family == "sd15" else pooled[row * sections]
+                found[place] = Prompt(joined[row], own)
+        return [prompt for prompt in found if prompt is not None]
 
     # ------------------------------------------------------------ the network
 

@@ -19,7 +19,8 @@ def build(lora: Lora, settings: TrainSettings) -> torch.optim.Optimizer:
     groups = [group for group in groups if group["params"]]
     if settings.optimiser == "prodigy":
         return Prodigy(groups, weight_decay=settings.weight_decay)
-    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
+    on_card = groups[0]["params"][0].device.type == "cuda"  # elsewhere not every version of torch has the fused one
+    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=on_card)
 
 
 def rate(step: int, settings: TrainSettings) -> float:

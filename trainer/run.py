@@ -107,7 +107,7 @@ class _Session:
                 f"There is a subject named {name!r} already; choose another name, or allow it to be replaced."
             )
         if not self.kept:
-            files.clear(self.folder)
+            files.clear(self.folder, samples=True)
         shapes = [buckets.choose(e.image.shape[1], e.image.shape[0], self.settings.resolution) for e in photos.examples]
         self.size = Counter(shapes).most_common(1)[0][0]
 
@@ -233,7 +233,8 @@ class _Session:
         )
         saved = files.publish(subject, self.root, state.load_tensors(file), about)
         files.save_picture(self.folder / "curves.png", drawn)
-        pictures = tuple(self.shown.get(_label(chosen), ()))
+        label = _label(chosen)
+        pictures = tuple(self.shown.get(label) or files.load_pictures(self.folder / "samples", label))
         return Outcome(saved, tuple(self.verdicts), chosen, pictures, drawn, tuple(self.warnings))
 
     def _card(self, chosen: Verdict, stopped: str | None) -> dict[str, Any]:
