@@ -98,8 +98,9 @@ class NativeModel:
         named = {"fp32": torch.float32, "bf16": torch.bfloat16}
         self.dtype = named.get(precision) or fast_precision(self.device)
         self.velocity = model.model.model_type == comfy.model_base.ModelType.V_PREDICTION
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.inference_mode():  # weights made in inference mode are unpatched there alone
             comfy.model_management.unload_all_models()
+        with torch.inference_mode(False), torch.no_grad():
             self.sigmas = model.get_model_object("model_sampling").sigmas.detach().clone().float().to(self.device)
             self.unet, self.fingerprint = _unet(model, self.device, self.dtype)
             if checkpointing:
@@ -220,7 +221,9 @@ class NativeModel:
                 part = slice(start, start + _AT_ONCE)
                 wanted = self.words(texts[part])
                 shape = (4, size[1] // 8, size[0] // 8)
-                noise = torch.stack([torch.randn(shape, generator=torch.manual_seed(s)) for s in seeds[part]])
+                noise = torch.stack(
+                    [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds[part]]
+                )
                 latents = self._sampled(noise.to(self.device), wanted, unwanted, steps, cfg, tick)
                 pictures += self.decode(latents)
         return pictures
