@@ -3,11 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from skimage.data import astronaut
+
 from portrait_studio.pocket.train import export
 from portrait_studio.pocket.train.data import WINDOW, Faces, People
 from portrait_studio.pocket.train.recognition import Recognition, aligned, difference
 from portrait_studio.portrait import faces, identity
-from skimage.data import astronaut
 
 
 @pytest.fixture(scope="module")
