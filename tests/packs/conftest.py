@@ -36,7 +36,7 @@ def packs_host(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     python = Path(os.environ.get("PORTRAIT_STUDIO_PACKS_PYTHON", own if own.exists() else sys.executable))
     work = tmp_path_factory.mktemp("packs")
     arguments = ["--cpu", "--extra-model-paths-config", str(model_paths(models, work))]
-    with hosts.start(comfyui, python, work, arguments=arguments) as running:
+    with hosts.start(comfyui, python, work, arguments=arguments, timeout=600.0) as running:
         yield running
 
 
