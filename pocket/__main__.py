@@ -51,16 +51,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from ..runner.studio import Installation
-    from .quality import Report
+    from .quality.pictures import Pictures
+    from .quality.report import Report
 
     installation = Installation(options.comfyui.resolve(), Path(sys.executable), options.models.resolve())
     with (
         tempfile.TemporaryDirectory() as work,
         installation.open(Path(work)) as host,
     ):
-        report = Report(
-            host.url, host.input, options.models, options.out, options.count, options.judge, options.training
-        ).measure()
+        pictures = Pictures(host.url, host.input, options.out, options.count)
+        report = Report(pictures, options.models, options.judge, options.training).measure()
     for name, row in report["rows"].items():
         print(f"{'reached ' if row['reached'] else 'not yet '} {name}: {row['value']} (wanted {row['wanted']})")
     return 0
