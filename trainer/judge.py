@@ -18,7 +18,7 @@ from ..portrait.opencv import opencv
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]: installed on Python 3.10 alone
 
 FILE = Path(__file__).with_name("judging.toml")
 SEED = 7_000_000
@@ -136,7 +136,7 @@ def follows(picture: np.ndarray, face: Face | None, expect: Mapping[str, Any]) -
     colour = _colour(picture, face, expect["region"])
     if colour is None:
         return False
-    values = dict(zip(("L", "a", "b", "chroma"), colour, strict=True))
+    values: dict[str, float] = dict(zip(("L", "a", "b", "chroma"), colour.tolist(), strict=True))
     ranges = {name: limits for name, limits in expect.items() if name != "region"}
     return all(low <= values[name] <= high for name, (low, high) in ranges.items())
 

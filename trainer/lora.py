@@ -27,7 +27,7 @@ class Adapter:
     """The change of one layer: `down` and `up` are float32 leaf tensors, `scale` is alpha / rank."""
 
     def __init__(self, layer: nn.Module, rank: int, alpha: float, generator: torch.Generator) -> None:
-        weight = layer.weight
+        weight = layer.get_parameter("weight")
         out, into = weight.shape[:2]
         self.rank = min(rank, out, into)
         # A layer too small for the rank keeps the scale that the others have.
@@ -120,7 +120,8 @@ class Average:
         self.steps += 1
         # As in Adam: with the plain decay the start would still weigh in a short training.
         decay = min(self.decay, self.steps / (self.steps + 9))
-        torch._foreach_lerp_(self.values, [t.detach() for t in self.lora.parameters()], 1 - decay)
+        own = [tensor.detach() for tensor in self.lora.parameters()]
+        torch._foreach_lerp_(self.values, own, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]: one launch
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:

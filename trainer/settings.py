@@ -19,7 +19,7 @@ from ..portrait.errors import PortraitError
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]: installed on Python 3.10 alone
 
 FILE = Path(__file__).with_name("presets.toml")
 OPTIMISERS = ("adamw", "prodigy")

@@ -87,7 +87,7 @@ class Trainee:
     def _add(self, picture: np.ndarray, mask: np.ndarray, caption: str, size: tuple[int, int]) -> None:
         latent = self.model.encode(picture)
         small = torch.from_numpy(np.ascontiguousarray(mask, np.float32))[None, None]
-        small = torch.nn.functional.adaptive_avg_pool2d(small, latent.shape[-2:])
+        small = torch.nn.functional.adaptive_avg_pool2d(small, (latent.shape[-2], latent.shape[-1]))
         self.latents.append(latent)
         self.masks.append(small[0].to(latent.device))
         self.captions.append(caption)
