@@ -26,18 +26,18 @@ QUICK = {
     "portrait-studio-xl.v1": POCKET["portrait-studio-xl.v1"]
     | FEW
     | RENDERS
-    | {"width": "256", "height": "256", "detail_size": "256", "tile_size": "384", "cfg": "3.5", "upscale_cfg": "1"}
+    | {"width": "256", "height": "256", "detail_size": "256", "tile_size": "544", "cfg": "3.5", "upscale_cfg": "1"}
     | {"upscale_denoise": "0.1", "pose": "head-front"},
     "template-detailer.v1": RENDERS | {"steps": "8", "ring_steps": "4"},
     "couple-detailer.v1": {"steps": "10", "detail_steps": "4"},
-    "upscale-ultimate.v1": {"steps": "1"},
+    "upscale-ultimate.v1": {"steps": "1", "upscale_by": "2"},
 }
 SIZES = {
     "portrait-studio.v1": [(256, 256)] * 4 + [(1024, 1024)],
     "portrait-studio-xl.v1": [(256, 256)] * 4 + [(1024, 1024)],
     "template-detailer.v1": [(640, 640)] * 2,
     "couple-detailer.v1": [(512, 256)] * 2,
-    "upscale-ultimate.v1": [(1084, 1084)],
+    "upscale-ultimate.v1": [(544, 544)],
 }
 PEOPLE = {"couple-detailer.v1": 2}
 
