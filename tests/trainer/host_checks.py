@@ -119,7 +119,7 @@ def learns(kind: comfy.model_base.ModelType, checkpointing: bool) -> tuple[list[
                 loss = (model.predict(x, t, prompts) - wanted).square().mean()
                 loss.backward()
                 made.step()
-                losses.append(float(loss))
+                losses.append(loss.item())
     same = all(torch.equal(weight, before[name]) for name, weight in patcher.model.state_dict().items())
     return losses, same
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def test_every_name_of_an_sdxl_lora_is_known_to_the_hosts_loader(found):
 
 
 def test_a_lora_learns_on_sdxl_with_its_sizes_and_pooled_words(found):
-    assert found["losses"][-1] < 0.9 * found["losses"][0]
+    assert all(later < earlier for earlier, later in itertools.pairwise(found["losses"]))
 
 
 def test_gradient_checkpointing_changes_nothing_of_the_result(found):
