@@ -21,6 +21,7 @@ from .models_command import ComfyUI, Yes, folders_of
 subjects = typer.Typer(help="The trained subjects of a host.", no_args_is_help=True)
 
 PLACE = Path("models") / "portrait_studio" / "subjects"  # where nodes/folders.py has them
+SHORT_LIST = 4
 Name = Annotated[str, typer.Argument(help="The subject's name, as `subjects list` shows it.")]
 Store = Annotated[
     Path | None, typer.Option("--store", metavar="DIR", help=f"The store itself, if it is not {PLACE.as_posix()}.")
@@ -62,9 +63,9 @@ def show_command(name: Name, comfyui: ComfyUI = None, folder: Store = None, as_j
         if as_json:
             write_json(facts)
             return
-        table = Table(Column("", no_wrap=True), "", show_header=False)
+        table = Table(Column("", no_wrap=True), Column("", overflow="fold"), show_header=False)
         for key, value in {**{key: facts[key] for key in ("name", "state", "prompt_words")}, **facts["card"]}.items():
-            table.add_row(escape(key.replace("_", " ")), escape(value if isinstance(value, str) else _words(value)))
+            table.add_row(escape(key.replace("_", " ")), escape(_words(value)))
         for file, size in facts["files"].items():
             table.add_row("file", f"{escape(file)} ({_size(size)})")
         out.print(table)
@@ -127,7 +128,12 @@ def _agreed(name: str, files: int, size: int) -> bool:
 
 
 def _words(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """Return a value of a card for a person to read: long lists by their length, the rest as it is."""
+    if isinstance(value, list) and len(value) > SHORT_LIST:
+        return f"{len(value)} of them (--json shows all)"
+    if isinstance(value, dict):
+        return "\n".join(f"{key.replace('_', ' ')}: {_words(one)}" for key, one in value.items())
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _size(size: int) -> str:
