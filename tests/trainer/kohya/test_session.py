@@ -21,17 +21,15 @@ PEOPLE = Path(__file__).parents[3] / "pocket" / "subjects"
 
 @pytest.fixture(scope="module")
 def pictures_of(tmp_path_factory):
-    """PNGs of two photos of a person: `pictures_of(name)`."""
+    """The first photo of a person, small and as PNG: `pictures_of(name)`."""
     folder = tmp_path_factory.mktemp("people")
 
     def convert(name: str) -> list[str]:
-        made = []
-        for path in sorted((PEOPLE / name).glob("*.jpg"))[:2]:
-            made.append(str(folder / f"{path.stem}.png"))
-            picture = Image.open(path)
-            picture.thumbnail((320, 320))
-            picture.save(made[-1])
-        return made
+        path = folder / f"{name}.png"
+        picture = Image.open(PEOPLE / name / f"{name}-01.jpg")
+        picture.thumbnail((320, 320))
+        picture.save(path)
+        return [str(path)]
 
     return convert
 
@@ -75,7 +73,7 @@ def test_the_checkpoint_that_looks_like_the_person_becomes_the_subject(play, tmp
     assert [verdict.step for verdict in outcome.verdicts] == [0, 1, 2, 3, 2]
     assert [len(verdict.fused) for verdict in outcome.verdicts] == [0, 0, 0, 0, 2]
     assert (outcome.chosen.step, outcome.chosen.fused) == (2, ())
-    assert outcome.chosen.likeness > 0.5 > outcome.verdicts[0].likeness
+    assert outcome.chosen.likeness > outcome.verdicts[0].likeness + 0.2
     assert [step for step, _ in seen] == [0, 1, 2, 3, 2]
     assert {count for _, count in seen} == {2}
     assert any("likeness" in line for line in said)
