@@ -202,14 +202,14 @@ def scored(
 
 
 def _means(rows: dict[str, Any]) -> dict[str, Any]:
-    def mean(*path: str) -> float:
+    def mean(*path: str) -> float | None:
         values = []
         for row in rows.values():
             for key in path:
                 row = row[key]
             values.append(row)
         known = [value for value in values if value is not None]
-        return round(float(np.mean(known)), 4) if known else float("nan")
+        return round(float(np.mean(known)), 4) if known else None
 
     return {
         "subjects": len(rows),
