@@ -160,7 +160,7 @@ def _report(
         "parameters": job.parameters,
         "training": _training(trained) if trained else None,
         "stages": [asdict(stage) for stage in result.stages],
-        "warnings": [*(trained.warnings if trained else ()), *result.warnings],
+        "warnings": list(dict.fromkeys([*(trained.warnings if trained else ()), *result.warnings])),
         "seconds": seconds,
         "files": sorted([file.name for file in folder.iterdir()] + ["report.json"]),
     }
