@@ -98,7 +98,7 @@ def from_report(photos: Sequence[np.ndarray], report: Report, options: PhotoSetO
 def photo_hash(photo: np.ndarray) -> str:
     """Return the sha256 (hex) of a photo's size and pixels: the same photo has it in whatever file it came."""
     digest = hashlib.sha256(f"{photo.shape[1]}x{photo.shape[0]}\0".encode())
-    digest.update(np.ascontiguousarray(photo))
+    digest.update(np.ascontiguousarray(photo).data)
     return digest.hexdigest()
 
 
