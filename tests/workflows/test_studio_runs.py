@@ -57,10 +57,10 @@ def test_a_photo_is_graded_at_its_own_size_and_restyled_at_the_checkpoints(run, 
     assert [stage.name for stage in result.stages] == ["graded", "restyled"]
     graded, restyled = pixels(tmp_path, result, 0), pixels(tmp_path, result, 1)
     assert graded.shape == photos.read(photo).shape
-    assert 0.06e6 < restyled.shape[0] * restyled.shape[1] < 0.08e6
+    assert 0.14e6 < restyled.shape[0] * restyled.shape[1] < 0.17e6
     # A black and white tone takes the colours away; the person stays.
     assert int(np.ptp(graded.astype(int), axis=2).max()) < 30
-    assert result.stages[0].likeness > 0.8
+    assert result.stages[1].likeness > 0.5
     assert len(faces.detect(restyled)) == 1
 
 
@@ -120,4 +120,6 @@ def test_a_couple_has_two_people_and_each_face_is_sampled_for_itself(run, tmp_pa
     )
     assert after_left.max() < right.box[0]
     assert after_right.min() > left.box[0] + left.box[2]
-    assert all(stage.likeness is not None for stage in result.stages[1:])
+    assert result.stages[1].likeness is not None
+    # Two stages, two people: the likeness of one says nothing of the other.
+    assert not [text for text in result.warnings if "loses the person" in text]
