@@ -12,10 +12,17 @@ import time
 from pathlib import Path
 
 from ..assemble import WEIGHTS
-from . import export, stages
+from . import export
+from .autoencoder import vae
+from .denoisers import openpose, tile, unet
+from .latents import latents
 from .machine import meet, rank, say, setup, shared
 from .neighbours import search
 from .preview import Preview, write
+from .rendering import render
+from .settings import Settings
+from .upscaling import upscaler
+from .warming import warm
 
 COMFYUI = Path(__file__).parents[2] / ".studio" / "ComfyUI"
 
@@ -43,7 +50,7 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     sheets = options.work / "sheets"
     sheets.mkdir(exist_ok=True)
-    settings = stages.Settings(
+    settings = Settings(
         options.work, device, options.batch, options.control_batch, options.tokenizer, not options.no_compile
     )
     figures = sheets / "figures.json"
@@ -63,23 +70,23 @@ def main() -> None:
 
 
 def _stage(
-    name: str, seconds: float, until: float, settings: stages.Settings, options: argparse.Namespace, out: Path
+    name: str, seconds: float, until: float, settings: Settings, options: argparse.Namespace, out: Path
 ) -> dict[str, float] | None:
     match name:
         case "render":
-            return stages.render(settings, options.people, options.large, options.seed, seconds, options.renderers)
+            return render(settings, options.people, options.large, options.seed, seconds, options.renderers)
         case "warm":
-            return stages.warm(settings, options.vae_batch, options.control_batch)
+            return warm(settings, options.vae_batch, options.control_batch)
         case "vae" | "decoder":
-            return stages.vae(settings, seconds, options.vae_batch, encoder=name == "vae")
+            return vae(settings, seconds, options.vae_batch, encoder=name == "vae")
         case "latents":
-            return stages.latents(settings, options.seed)
+            return latents(settings, options.seed)
         case "unet":
-            return stages.unet(settings, seconds, until, options.rate)
+            return unet(settings, seconds, until, options.rate)
         case "openpose" | "tile":
-            return getattr(stages, name)(settings, seconds, until, options.control_rate)
+            return (openpose if name == "openpose" else tile)(settings, seconds, until, options.control_rate)
         case "upscaler":
-            return stages.upscaler(settings, seconds, 64)
+            return upscaler(settings, seconds, 64)
         case "preview":
             return (
                 None

@@ -13,7 +13,7 @@ import torch
 from portrait_studio.pocket.assemble import CHECKPOINT, CONTROLNETS, UPSCALER, WEIGHTS, assemble
 from portrait_studio.pocket.train.machine import Run, load_mean, rounded
 from portrait_studio.pocket.train.networks import Upscaler
-from portrait_studio.pocket.train.stages import begin_bilinear
+from portrait_studio.pocket.train.upscaling import begin_bilinear
 
 
 @pytest.mark.host
