@@ -308,8 +308,10 @@ def _missing_files(
     models: Mapping[str, Sequence[str]],
     told: Sequence[Finding],
 ) -> Iterator[Finding]:
-    """Yield required models that no input of the prompt names and that the host lacks."""
+    """Yield required models that no input of the prompt names and that the host lacks; optional ones are not told."""
     for model in studio.get("requires", {}).get("models", []):
+        if model.get("optional"):
+            continue
         node, key = str(model.get("node", "")), model.get("input", "")
         if node in prompt and key in (prompt[node].get("inputs") or {}):
             continue

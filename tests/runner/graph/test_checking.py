@@ -135,6 +135,17 @@ def test_a_missing_model_is_told_with_source_size_and_licence_from_the_requireme
     assert "(licence: CreativeML OpenRAIL-M)" in finding.message
 
 
+def test_a_missing_model_that_no_input_names_is_told_unless_the_graph_does_without_it(host: dict):
+    sketch = sampled(host)
+    model = {"role": "detector", "folder": "ultralytics", "file": "hand.pt", "source": "x", "license": "AGPL-3.0"}
+    listed = {"checkpoints": ["pocket.safetensors"], "ultralytics": []}
+    for optional, kinds in ((False, ["model_missing"]), (True, [])):
+        needs = {"models": [model | {"optional": optional}]}
+        sketch.extra = {"portrait_studio": {"name": "x", "version": "1", "requires": needs}}
+        told = found(sketch, host, models=listed)
+        assert [finding.kind for finding in told if "hand.pt" in finding.message] == kinds
+
+
 def test_a_missing_model_is_told_with_the_source_that_the_node_carries(host: dict):
     sketch = sampled(host)
     sketch.nodes[0] |= {"widgets_values": ["other.safetensors"]}
