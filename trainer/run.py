@@ -14,6 +14,7 @@ import numpy as np
 
 from ..portrait import identity, subjects
 from ..portrait.errors import PortraitError
+from ..portrait.lock import locked
 from . import buckets, curves, files, fusion, judge, state
 from .examples import TrainingSet
 from .judge import Verdict
@@ -73,12 +74,12 @@ def train(model: Model, photos: TrainingSet, job: Job, root: Path, watch: Watch 
     Whatever ends the training early, once a checkpoint has been judged the best one so far is left as a usable subject.
 
     Raises SubjectError when the name is no name or taken, BusyError when another process trains it, LossError,
-    MemoryShortError and StateError as the loop and the disk do.
+    MemoryShortError, LockError and StateError as the loop and the disk do.
     """
     name = subjects.clean_name(job.name)
     folder = root / name / files.TRAINING
     try:
-        with state.locked(folder):
+        with locked(folder, name):
             return _Session(model, photos, job, name, root, watch or Watch()).run()
     finally:
         with contextlib.suppress(OSError):  # nothing is removed that anything was kept in

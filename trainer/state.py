@@ -6,7 +6,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,11 @@ import torch
 from ..portrait.errors import PortraitError
 from ..portrait.subjects import check_safetensors
 
-LOCK, STATE, NOTES = "lock", "state.safetensors", "state.json"
+STATE, NOTES = "state.safetensors", "state.json"
 
 
 class StateError(PortraitError):
     """A training cannot keep or find its files."""
-
-
-class BusyError(StateError):
-    """Another process trains this subject."""
 
 
 def write(path: Path, content: bytes) -> None:
@@ -88,75 +84,6 @@ def load(folder: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, An
         part, _, name = key.partition("/")
         parts.setdefault(part, {})[name] = tensor
     return parts, notes
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep other trainings out of `folder`; a lock whose process is gone is taken over.
-
-    Raises BusyError when another living process holds it, StateError when the disk refuses.
-    """
-    lock = folder / LOCK
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _take(lock)
-    except OSError as error:
-        raise StateError(
-            f"The training of {_subject(lock)!r} cannot be locked ({error.strerror}); look at the folder's permissions."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-
-
-def _take(lock: Path) -> None:
-    for _ in range(2):
-        try:
-            handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        except FileExistsError:
-            owner = _owner(lock)
-            if owner is not None and _alive(owner):
-                raise BusyError(
-                    f"The subject {_subject(lock)!r} is being trained already (process {owner}); "
-                    "wait for it, or choose another name."
-                ) from None
-            lock.unlink(missing_ok=True)
-            continue
-        with os.fdopen(handle, "w") as file:
-            file.write(str(os.getpid()))
-        return
-    raise BusyError(f"The subject {_subject(lock)!r} is being trained already; wait for it, or choose another name.")
-
-
-def _owner(lock: Path) -> int | None:
-    try:
-        return int(lock.read_text("ascii"))
-    except (OSError, ValueError):
-        return None
-
-
-def _alive(process: int) -> bool:
-    if os.name != "posix":
-        # There os.kill would end the process instead of asking; a lock of today is believed.
-        return process == os.getpid() or _windows_alive(process)
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _windows_alive(process: int) -> bool:
-    import ctypes
-
-    kernel = ctypes.windll.kernel32  # pyright: ignore[reportAttributeAccessIssue]: there on Windows alone
-    handle = kernel.OpenProcess(0x1000, False, process)  # PROCESS_QUERY_LIMITED_INFORMATION
-    if handle:
-        kernel.CloseHandle(handle)
-    return bool(handle)
 
 
 def _subject(file: Path) -> str:

@@ -22,6 +22,24 @@ def test_a_second_training_is_refused_while_the_first_lives(tmp_path):
     assert list(folder.iterdir()) == []
 
 
+def test_a_process_that_was_killed_leaves_nothing_that_keeps_others_out(tmp_path):
+    code = "import sys; from pathlib import Path; from portrait_studio.portrait.lock import locked\n"
+    code += "with locked(Path(sys.argv[1]), 'Anna'): print('held', flush=True); sys.stdin.readline()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(BusyError, match=rf"process {other.pid}\)"), locked(tmp_path, "Anna"):
+            pass
+    finally:
+        other.kill()
+        other.wait()
+    with locked(tmp_path, "Anna"):
+        pass
+
+
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

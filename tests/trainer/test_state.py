@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -63,34 +60,3 @@ def test_a_full_disk_is_said_in_one_sentence_and_leaves_no_half_file(tmp_path):
     with pytest.raises(state.StateError, match=r"training of 'anna' cannot write x.json .*No space.*free some space"):
         state.write(training / "x.json", b"x" * 100_000)
     assert list(training.iterdir()) == []
-
-
-def test_two_trainings_of_one_name_are_refused_while_the_first_lives(tmp_path):
-    training = tmp_path / "anna" / "training"
-    code = "import sys; from pathlib import Path; from portrait_studio.trainer import state\n"
-    code += "with state.locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.readline()"
-    other = subprocess.Popen(
-        [sys.executable, "-c", code, str(training)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert other.stdout.readline() == "held\n"
-        with (
-            pytest.raises(state.BusyError, match=f"'anna' is being trained already .process {other.pid}"),
-            state.locked(training),
-        ):
-            pass
-        other.kill()
-        other.wait()
-        with state.locked(training):  # its process is gone: the lock is taken over
-            assert (training / state.LOCK).read_text() == str(os.getpid())
-    finally:
-        other.kill()
-        other.wait()
-    assert not (training / state.LOCK).exists()
-
-
-@pytest.mark.parametrize("content", ["", "not a number"])
-def test_a_lock_that_names_nobody_is_taken_over(tmp_path, content):
-    (tmp_path / state.LOCK).write_text(content)
-    with state.locked(tmp_path):
-        pass
