@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=500, help="renders at 1024 px a GPU")
     parser.add_argument("--batch", type=int, default=128, help="samples a GPU and step")
     parser.add_argument("--vae-batch", type=int, default=64)
+    parser.add_argument("--vae-rate", type=float, default=1.2e-3, help="learning rate of the autoencoder")
     parser.add_argument("--control-batch", type=int, default=128)
     parser.add_argument("--renderers", type=int, default=3, help="processes that render on one GPU")
     parser.add_argument("--rate", type=float, default=4e-4, help="learning rate of the UNet")
@@ -78,7 +79,7 @@ def _stage(
         case "warm":
             return warm(settings, options.vae_batch, options.control_batch)
         case "vae" | "decoder":
-            return vae(settings, seconds, options.vae_batch, encoder=name == "vae")
+            return vae(settings, seconds, options.vae_batch, options.vae_rate, encoder=name == "vae")
         case "latents":
             return latents(settings, options.seed)
         case "unet":

@@ -16,7 +16,7 @@ from .recognition import POINTS, Recognition, aligned, difference
 from .settings import Settings, faster, gradients, pictures
 
 
-def vae(settings: Settings, seconds: float, batch: int, encoder: bool = True) -> dict[str, float]:
+def vae(settings: Settings, seconds: float, batch: int, rate: float, encoder: bool = True) -> dict[str, float]:
     """Train the autoencoder and return its PSNR and SFace cosine on people it has not seen.
 
     Without `encoder`, the stored decoder alone is trained further, so that what was learnt about latents stays true.
@@ -28,7 +28,6 @@ def vae(settings: Settings, seconds: float, batch: int, encoder: bool = True) ->
     path = settings.path("vae.safetensors" if encoder else "decoder.safetensors")
     if not encoder:
         load_mean(network, settings.path("vae.safetensors")).taesd_encoder.requires_grad_(False)
-    rate = 1.2e-3 if encoder else 6e-4
     run = Run(network, path, seconds, rate=rate, decay_from=0.35, weight_decay=0.0)
     call = faster(RoundTrip(network), settings)
     recognition = Recognition().to(settings.device)
