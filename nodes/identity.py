@@ -38,7 +38,8 @@ class PortraitIdentityScore(io.ComfyNode):
                 io.Image.Input(
                     "references",
                     optional=True,
-                    tooltip="Photos of the person, instead of a subject; best kept from training.",
+                    tooltip="Photos of the person, for a subject that brings no references of its own; best kept from "
+                    "training.",
                 ),
                 io.String.Input("names", optional=True, force_input=True, tooltip="The names of the images."),
             ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -11,6 +11,8 @@ from ..portrait import poses, presets
 from ..portrait.errors import PortraitError
 from .api import io
 from .folders import own_folder
+
+AUTO: Literal["auto"] = "auto"
 
 
 def _folders() -> tuple[Path, ...]:
@@ -51,10 +53,10 @@ class PortraitPosePreset(io.ComfyNode):
                 io.Boolean.Input("hands", default=True, tooltip="Draw the hands where the pose has them."),
                 io.Combo.Input(
                     "fit",
-                    options=list(poses.FITS),
-                    default="contain",
-                    tooltip="If the pose was made for another shape: contain shows all of it, cover fills the map, "
-                    "stretch distorts it.",
+                    options=[AUTO, *poses.FITS],
+                    default=AUTO,
+                    tooltip="If the pose was made for another shape: contain shows all of it, cover fills the map and "
+                    "cuts below, stretch distorts it; auto covers with a head-and-shoulders preset, else contains.",
                 ),
                 io.Custom("POSE_KEYPOINT").Input(
                     "keypoints",
@@ -92,10 +94,11 @@ class PortraitPosePreset(io.ComfyNode):
         height: int,
         pose_json: str,
         hands: bool,
-        fit: poses.Fit,
+        fit: Literal["auto"] | poses.Fit,
         keypoints: Any = None,
     ) -> io.NodeOutput:
         """Draw the pose; a photo in which nobody was found is an error, since a black map would hold no pose."""
+        best: poses.Fit = "contain"
         if keypoints is not None:
             pose, words = poses.parse(keypoints, (width, height)), ""
             if not pose.keypoints[..., 2].any():
@@ -106,8 +109,8 @@ class PortraitPosePreset(io.ComfyNode):
             pose, words = poses.read(pose_json, (width, height)), ""
         else:
             chosen = poses.load(preset, _folders())
-            pose, words = chosen.pose, chosen.prompt
-        pose = (pose if hands else pose.without_hands()).fitted(width, height, fit)
+            pose, words, best = chosen.pose, chosen.prompt, chosen.fit
+        pose = (pose if hands else pose.without_hands()).fitted(width, height, best if fit == AUTO else fit)
         image = poses.draw(pose.keypoints, width, height)
         warnings = [] if image.any() else ["No point of the pose lies in the picture; the map is black."]
         return io.NodeOutput(

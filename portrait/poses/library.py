@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import presets
 from ..errors import PortraitError
-from .openpose import Pose, parse
+from .openpose import Fit, Pose, parse
 
 FOLDER = Path(__file__).parent / "presets"
 SUFFIXES = (".json",)
@@ -48,6 +48,11 @@ class PosePreset:
     def prompt(self) -> str:
         """Framing, view and gesture as prompt words."""
         return ", ".join(part for part in (self.framing, VIEWS[self.view], self.words) if part)
+
+    @property
+    def fit(self) -> Fit:
+        """How it goes best onto a canvas of another shape: a head may come closer, a body must not lose its limbs."""
+        return "cover" if self.framing == "head and shoulders" else "contain"
 
 
 def names(folders: Sequence[Path] = (FOLDER,)) -> list[str]:

@@ -43,8 +43,9 @@ class Pose:
     def fitted(self, width: int, height: int, fit: Fit = "contain") -> Pose:
         """Return the pose on a canvas of `width` x `height`.
 
-        "contain" keeps the whole old canvas inside the new one, "cover" fills the new one (the old border may be cut
-        off), both centred and in proportion; "stretch" scales each axis by itself.
+        "contain" keeps the whole old canvas inside the new one, centred; "cover" fills the new one, and cuts off
+        what is too wide on both sides, what is too tall below, where no head is; both in proportion. "stretch" scales
+        each axis by itself.
 
         Raises PortraitError for another `fit`.
         """
@@ -57,6 +58,7 @@ class Pose:
             raise PortraitError(f"There is no fit named {fit!r}; use {', '.join(FITS)}.")
         scale = np.array((across, down))
         offset = (np.array((width, height)) - scale * (self.width, self.height)) / 2
+        offset[1] = max(0.0, offset[1])
         moved = self.keypoints.copy()
         moved[..., :2] = np.where(moved[..., 2:] > 0, moved[..., :2] * scale + offset, 0.0)
         return Pose(moved, width, height)

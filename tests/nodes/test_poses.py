@@ -39,6 +39,14 @@ def test_json_is_drawn_instead_of_the_preset(run_graph):
     assert run.text("words") == ""
 
 
+@pytest.mark.parametrize(("preset", "fit"), [("head-front", "cover"), ("full-walking", "contain")])
+def test_auto_brings_a_head_closer_and_keeps_a_body_whole(run_graph, preset, fit):
+    run = run_graph(graph(preset=preset, width=256, fit="auto"))
+    run = run_graph(graph(preset=preset, width=256, fit="auto"))
+    pose = poses.load(preset).pose.fitted(256, 256, fit)
+    assert np.array_equal(run.picture("map"), poses.draw(pose.keypoints, 256, 256))
+
+
 def test_a_pose_outside_the_picture_is_warned_of(run_graph):
     people = [{"pose_keypoints_2d": [900.0, 900.0, 1.0] * 18}]
     run = run_graph(graph(pose_json=json.dumps({"people": people, "canvas_width": 192, "canvas_height": 256})))

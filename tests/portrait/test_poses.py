@@ -212,10 +212,19 @@ def test_pose_keypoint_is_flat_with_exact_confidences_and_reads_back():
     assert np.allclose(poses.read(json.dumps(frames)).keypoints, pose.keypoints)
 
 
+def test_a_head_comes_closer_on_a_square_and_stays_whole_in_it():
+    preset = poses.load("head-front")
+    nose, right_ear, left_ear = preset.pose.fitted(256, 256, preset.fit).keypoints[0, [0, 16, 17], :2]
+    assert left_ear[0] - right_ear[0] == pytest.approx(256 / 768 * (500.2 - 267.9), abs=0.1)
+    assert nose[1] > left_ear[0] - right_ear[0]
+    assert poses.load("full-walking").fit == poses.load("half-waving").fit == "contain"
+
+
 def test_fits_contain_cover_and_stretch():
     corners = poses.Pose(person(p0=(0, 0), p1=(100, 200)), 100, 200)
     assert corners.fitted(400, 400, "contain").keypoints[0, :2, :2].tolist() == [[100, 0], [300, 400]]
-    assert corners.fitted(400, 400, "cover").keypoints[0, :2, :2].tolist() == [[0, -200], [400, 600]]
+    assert corners.fitted(400, 400, "cover").keypoints[0, :2, :2].tolist() == [[0, 0], [400, 800]]
+    assert corners.fitted(100, 400, "cover").keypoints[0, :2, :2].tolist() == [[-50, 0], [150, 400]]
     assert corners.fitted(400, 400, "stretch").keypoints[0, :2, :2].tolist() == [[0, 0], [400, 400]]
     assert not corners.fitted(400, 400).keypoints[0, 2:].any()
     with pytest.raises(PortraitError, match="contain, cover, stretch"):
