@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,30 +91,6 @@ def publish(
         raise state.StateError(f"The subject {subject.name!r} cannot be written ({error.strerror}).") from None
     shutil.rmtree(staging, ignore_errors=True)
     return subjects.load(subject.name, root)
-
-
-def save_class_images(
-    folder: Path, facts: Mapping[str, Any], pictures: Sequence[np.ndarray], captions: Sequence[str]
-) -> None:
-    """Keep pictures of the class with what they were made from; the list is written last."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    for index, picture in enumerate(pictures):
-        save_picture(folder / f"class-{index:03d}.png", picture)
-    state.write(folder / "class.json", json.dumps({**facts, "captions": list(captions)}, indent=1).encode())
-
-
-def load_class_images(folder: Path, facts: Mapping[str, Any]) -> list[tuple[np.ndarray, str]] | None:
-    """Return the pictures of the class with their captions, or None when there are none made from these `facts`."""
-    try:
-        known = json.loads((folder / "class.json").read_text("utf-8"))
-        captions = known.pop("captions")
-        if known != dict(facts):
-            return None
-        files = [folder / f"class-{index:03d}.png" for index in range(len(captions))]
-        return [(np.asarray(Image.open(file).convert("RGB")), text) for file, text in zip(files, captions, strict=True)]
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def save_picture(path: Path, picture: np.ndarray) -> None:

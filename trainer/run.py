@@ -15,21 +15,13 @@ import numpy as np
 from ..portrait import identity, subjects
 from ..portrait.errors import PortraitError
 from ..portrait.lock import locked
-from . import buckets, curves, files, fusion, judge, state
+from . import buckets, class_images, curves, files, fusion, judge, state
 from .examples import TrainingSet
 from .judge import Verdict
 from .loop import LossError, Training
 from .lora import Lora
 from .settings import TrainSettings
 from .trainee import Model, Trainee
-
-CLASS_PROMPTS = (
-    "portrait photo of {class_word}, head and shoulders, front view",
-    "portrait photo of {class_word}, head and shoulders, three-quarter view, turned to the left",
-    "portrait photo of {class_word}, head and shoulders, three-quarter view, turned to the right",
-    "portrait photo of {class_word}, head and shoulders",
-)
-CLASS_SEED = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -132,28 +124,10 @@ class _Session:
             files.clear(self.folder)
         return outcome
 
-    def _class_images(self) -> list[tuple[np.ndarray, str]]:
-        settings = self.settings
-        if not (settings.prior_weight and settings.prior_share and settings.class_images):
-            return []
-        facts = {
-            "class_word": self.photos.class_word,
-            "fingerprint": self.model.fingerprint,
-            "size": list(self.size),
-            "count": settings.class_images,
-            "seed": CLASS_SEED,
-            "steps": settings.sample_steps,
-            "cfg": settings.sample_cfg,
-        }
-        known = files.load_class_images(self.folder / "class", facts)
-        if known is not None:
-            return known
-        self.watch.say(f"{settings.class_images} pictures of the class")
-        count = settings.class_images
-        texts = [CLASS_PROMPTS[i % len(CLASS_PROMPTS)].format(class_word=self.photos.class_word) for i in range(count)]
-        pictures = self._sampled(texts, [CLASS_SEED + i for i in range(count)])
-        files.save_class_images(self.folder / "class", facts, pictures, texts)
-        return list(zip(pictures, texts, strict=True))
+    def _class_images(self) -> class_images.ClassImages:
+        model = {"fingerprint": self.model.fingerprint}
+        word, settings, folder = self.photos.class_word, self.settings, self.folder / "class"
+        return class_images.made(folder, word, model, self.size, settings, self._sampled, self.watch.say)
 
     def _steps(self) -> None:
         training, settings = self.training, self.settings
@@ -219,8 +193,7 @@ class _Session:
         chosen = judge.best(self.verdicts[1:])
         file = self.folder / "step-fused.safetensors" if chosen.fused else self._checkpoint(chosen.step)
         settings, count = self.settings, len(self.photos.examples)
-        priors = settings.class_images if settings.prior_weight and settings.prior_share else 0
-        about = files.metadata(settings, self.model.family, chosen.step, count, priors)
+        about = files.metadata(settings, self.model.family, chosen.step, count, class_images.wanted(settings))
         drawn = curves.draw(self.training.losses, self.verdicts, chosen, self.name)
         if chosen.words is not None and chosen.words < judge.LEAST_KEPT:
             self.warnings.append("Garment and tone words are followed less than before; train fewer steps.")

@@ -20,10 +20,10 @@ from PIL import Image
 
 from ...portrait import identity, subjects
 from ...portrait.lock import locked
-from .. import buckets, curves, files, fusion, judge, state
+from .. import buckets, class_images, curves, files, fusion, judge, state
 from ..examples import TrainingSet
 from ..judge import Verdict
-from ..run import CLASS_PROMPTS, CLASS_SEED, Job, Outcome, Watch
+from ..run import Job, Outcome, Watch
 from . import checkpoint as checkpoints
 from . import training
 from .errors import KohyaError
@@ -102,7 +102,7 @@ class _Session:
 
     def run(self, name: str, layout: str) -> Outcome:
         self.folder = self.root / name / files.TRAINING
-        class_images = self._class_images()
+        of_class = self._class_images()
         questions = [Prompt(q.text(self.photos.prompt_words), judge.negative(), q.seed) for q in self.asked]
         trained = training.train(
             self.photos,
@@ -110,7 +110,7 @@ class _Session:
             self.checkpoint,
             self.installation,
             self.folder / WORK / "train",
-            class_images=class_images,
+            class_images=of_class,
             samples=questions,
             size=self.size,
             judge=self._judge,
@@ -126,7 +126,7 @@ class _Session:
             self.warnings.append(trained.error.sentence)
         if trained.ended in ("finished", "early"):
             self._fuse(judged, questions)
-        return self._publish(name, layout, judged, trained, len(class_images))
+        return self._publish(name, layout, judged, trained, len(of_class))
 
     def _listen(self, event: training.Event) -> None:
         if isinstance(event, training.Sampled):
@@ -177,29 +177,14 @@ class _Session:
             cancelled=self.cancelled,
         )
 
-    def _class_images(self) -> list[tuple[np.ndarray, str]]:
-        settings = self.settings
-        if not (settings.prior_weight and settings.prior_share and settings.class_images):
-            return []
-        facts: dict[str, Any] = {
-            "class_word": self.photos.class_word,
-            "sha256": self.base["sha256"],
-            "size": list(self.size),
-            "count": settings.class_images,
-            "seed": CLASS_SEED,
-            "steps": settings.sample_steps,
-            "cfg": settings.sample_cfg,
-        }
-        known = files.load_class_images(self.folder / "class", facts)
-        if known is not None:
-            return known
-        self.watch.say(f"{settings.class_images} pictures of the class")
-        rows = [CLASS_PROMPTS[i % len(CLASS_PROMPTS)] for i in range(settings.class_images)]
-        texts = [row.format(class_word=self.photos.class_word) for row in rows]
-        drawn = self._draw([Prompt(text, "", CLASS_SEED + i) for i, text in enumerate(texts)], "class")
-        pictures = [np.asarray(Image.open(path).convert("RGB")) for path in drawn]
-        files.save_class_images(self.folder / "class", facts, pictures, texts)
-        return list(zip(pictures, texts, strict=True))
+    def _class_images(self) -> class_images.ClassImages:
+        model = {"sha256": self.base["sha256"]}
+        word, settings, folder = self.photos.class_word, self.settings, self.folder / "class"
+        return class_images.made(folder, word, model, self.size, settings, self._drawn_class, self.watch.say)
+
+    def _drawn_class(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
+        prompts = [Prompt(text, "", seed) for text, seed in zip(texts, seeds, strict=True)]
+        return [np.asarray(Image.open(path).convert("RGB")) for path in self._draw(prompts, "class")]
 
     def _fuse(self, judged: dict[int, Path], questions: Sequence[Prompt]) -> None:
         """Fuse the best checkpoints, and judge the fusion by what sd-scripts draws with it."""
