@@ -83,7 +83,7 @@ def test_the_accepted_photos_alone_give_the_same_set_again():
 def test_what_is_held_out_is_a_fifth_and_never_trained_on():
     made = from_report(mixed("nora")[0], report_on("nora"), OPTIONS)
     assert len(made.held_out) == 2
-    assert len(made.examples) == 9
+    assert len({one.sha256 for one in made.examples}) == 9
     assert not {one.sha256 for one in made.held_out} & {one.sha256 for one in made.examples}
     for one in made.held_out:
         assert one.embedding.shape == (128,)
@@ -94,21 +94,36 @@ def test_what_is_held_out_is_a_fifth_and_never_trained_on():
     assert made.prompt_words == "anb3ll woman"
 
 
-def test_crops_are_loose_with_the_mask_on_the_face_and_their_caption():
+def test_every_photo_gives_a_loose_crop_and_a_close_up_with_the_mask_on_the_face_and_their_caption():
     made = from_report(mixed("mina")[0], report_on("mina"), OPTIONS)
+    loose = {}
     for one in made.examples:
         high, wide = one.image.shape[:2]
         face = detect(one.image)[0]
-        assert 1.7 < (high * wide) ** 0.5 / face.side < 3.2, one.name
+        close = loose.setdefault(one.sha256, one) is not one
+        ratio = (high * wide) ** 0.5 / face.side
+        assert 1.5 < ratio < 2.1 if close else 1.7 < ratio < 3.2, one.name
+        assert ("close-up" in one.caption) == close
         assert one.mask.shape == (high, wide)
         assert one.mask.dtype == np.float32
         x, y = (round(value) for value in face.centre)
         assert one.mask[y, x] == pytest.approx(1)
         assert one.mask.min() == pytest.approx(0)
-        assert 0.05 < one.mask.mean() < 0.5
+        assert 0.05 < one.mask.mean() < 0.8
         assert one.caption.startswith("portrait photo of anb3ll woman")
         quality = next(verdict.quality for verdict in report_on("mina").verdicts if verdict.name == one.name)
         assert ("turned to the left" in one.caption) == (quality.yaw <= -20)
+    assert len(made.examples) > 1.5 * len(loose)
+
+
+def test_a_photo_too_small_for_a_close_up_gives_one_crop():
+    pictures, result = mixed("mina")[0], report_on("mina")
+    sides = [result.verdicts[index].faces[result.verdicts[index].face].side for index in result.accepted]
+    ratio = 255 / max(sides)
+    made = from_report(pictures, result, PhotoSetOptions("anb3ll", "woman", close_up=ratio))
+    none = from_report(pictures, result, PhotoSetOptions("anb3ll", "woman", close_up=0))
+    assert [one.sha256 for one in made.examples] == [one.sha256 for one in none.examples]
+    assert len({one.sha256 for one in none.examples}) == len(none.examples)
 
 
 def test_flips_are_made_only_if_allowed_and_their_captions_turned_round():
