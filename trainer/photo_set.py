@@ -40,7 +40,8 @@ class PhotoSetOptions:
     `trigger` and `class_word` go into every caption. `ratio` is the side of a crop over that of the face box: 2.3 takes
     in head and hair, 3 the shoulders too; likeness is learnt better from the tighter one. `close_up` is that of a
     second crop of every photo, which shows the face larger; a photo too small for it (SMALL) gives one crop, and 0 asks
-    for none. `flip` adds every crop mirrored; faces are not symmetrical, so it is off. `max_side` bounds the crops, in px.
+    for none. `flip` adds every crop mirrored; faces are not symmetrical, so it is off. `max_side` bounds the
+    crops, in px.
     """
 
     trigger: str
