@@ -65,13 +65,17 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+START_LIMIT = 600.0
+"""Seconds a ComfyUI has to answer: many packs on a busy machine take minutes; one that ended is noticed at once."""
+
+
 def start(
     comfyui: Path,
     python: Path,
     work: Path,
     port: int = 0,
     arguments: Sequence[str] = (),
-    timeout: float = 180.0,
+    timeout: float = START_LIMIT,
 ) -> LocalHost:
     """Start ComfyUI on 127.0.0.1 and return once it answers.
 
