@@ -123,7 +123,7 @@ def test_a_cancel_is_heard_within_two_seconds_and_leaves_the_best_checkpoint(hos
     assert time.monotonic() - start < 2.0 * patience()
     subject = subjects.load(name, root)
     assert subject.card["stopped"]
-    assert subject.card["chosen"]["step"] == 20
+    assert subject.card["chosen"]["step"] == 40
     assert subject.lora.is_file()
 
 
