@@ -26,6 +26,7 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
     "move_widget": ({"widget"}, {"before"}),
     "change_default": ({"widget", "from", "to"}, set()),
     "replace_node": ({"to", "inputs", "outputs"}, {"widgets"}),
+    "connect": ({"input", "source", "output"}, set()),
 }
 
 
@@ -195,6 +196,34 @@ def _replace_node(node: Node, level: Level, operation: Operation, orders: Orders
     _renumber(node, level)
 
 
+def _connect(node: Node, level: Level, operation: Operation, _orders: Orders) -> bool:
+    """Link an output, by its name, of the node `source` to an input that has no link yet."""
+    sources = [one for one in level["nodes"] if str(one["id"]) == str(operation["source"])]
+    outputs = [
+        (place, output)
+        for one in sources
+        for place, output in enumerate(one.get("outputs") or ())
+        if output["name"] == operation["output"]
+    ]
+    slots = [(place, slot) for place, slot in enumerate(node.get("inputs") or ()) if slot["name"] == operation["input"]]
+    if not outputs or not slots or slots[0][1].get("link") is not None:
+        return False
+    (origin_slot, output), (target_slot, slot) = outputs[0], slots[0]
+    identity = 1 + max((_get(link, "id") for link in level.get("links") or () if link is not None), default=0)
+    values = (identity, sources[0]["id"], origin_slot, node["id"], target_slot)
+    # The top level holds links as lists, a subgraph as objects.
+    state = level.get("state")
+    if isinstance(state, dict):
+        level["links"].append(dict(zip(_FIELDS, values, strict=True)) | {"type": output["type"]})
+        state["lastLinkId"] = identity
+    else:
+        level["links"].append([*values, output["type"]])
+        level["last_link_id"] = identity
+    slot["link"] = identity
+    output["links"] = [*(output.get("links") or ()), identity]
+    return True
+
+
 _CHANGES: dict[str, Callable[[Node, Level, Operation, Orders], bool | None]] = {
     "rename_node": _rename_node,
     "rename_input": _rename_input,
@@ -203,6 +232,7 @@ _CHANGES: dict[str, Callable[[Node, Level, Operation, Orders], bool | None]] = {
     "move_widget": _move_widget,
     "change_default": _change_default,
     "replace_node": _replace_node,
+    "connect": _connect,
 }
 
 

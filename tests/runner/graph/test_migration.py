@@ -60,7 +60,7 @@ def test_a_released_graph_still_runs_and_so_does_what_it_migrates_to(file, host)
 
 
 def test_the_graph_from_before_the_release_becomes_the_released_one():
-    released = json.loads((FROZEN / "portrait-starter.1.0.0.json").read_text("utf-8"))
+    released = json.loads((FROZEN / "portrait-starter.1.1.0.json").read_text("utf-8"))
     made = migration.migrate(graphs.read(PRERELEASE))
     assert (made.old, made.new) == ("0.9.0", graphs.declared(graphs.read(STARTER))["version"])
     assert made.data["nodes"] == released["nodes"]
@@ -229,7 +229,7 @@ def test_two_steps_lead_over_a_major_version_whatever_the_graph_names(second, ch
     steps = [*migration.table()["step"], SECOND]
     made = migration.migrate(changed(change), second, steps)
     assert (made.old, made.new) == ("0.9.0", "2.0.0")
-    assert len(made.notes) == 2
+    assert len(made.notes) == 3
     wanted = json.loads((second / "portrait-starter.v2.json").read_text("utf-8"))
     for one in wanted["nodes"]:
         assert node(made.data, one["id"])["type"] == one["type"]
@@ -242,6 +242,21 @@ def test_a_picture_of_a_changed_class_is_refused_where_the_table_does_not_say_ho
     assert migration.migrate(changed(lambda data: None), second, steps).new == "2.0.0"
     with pytest.raises(GraphError, match="does not tell which of its values is which"):
         migration.migrate(changed(compressed), second, steps)
+
+
+def test_a_link_is_made_only_where_there_is_none_and_both_ends_are_there():
+    change = {"do": "connect", "type": "PortraitIdentityScore", "input": "subject", "source": 2, "output": "subject"}
+    data = json.loads((FROZEN / "portrait-starter.1.0.0.json").read_text("utf-8"))
+    count = len(data["links"])
+    assert operations.perform(change, data, {}) == 5
+    assert len(data["links"]) == count + 5
+    assert {tuple(link[1:3]) for link in data["links"][-5:]} == {(2, 3)}
+    assert node(data, 2)["outputs"][3]["links"] == [link[0] for link in data["links"][-5:]]
+    assert data["last_link_id"] == data["links"][-1][0]
+    assert ends(data)
+    assert operations.perform(change, data, {}) == 0
+    assert operations.perform({**change, "input": "references", "source": 999}, data, {}) == 0
+    assert operations.perform({**change, "input": "no such input"}, data, {}) == 0
 
 
 def test_every_step_of_the_table_leads_on_and_says_why():
