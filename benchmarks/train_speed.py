@@ -280,6 +280,7 @@ def child(job: dict[str, Any]) -> None:
         )
         lora = Lora(model.layers, settings.rank, settings.alpha, settings.seed)
         with lora.attached():
+            model.record(lora.parameters)
             work = Training(Trainee(model, pictures(settings.resolution), settings), lora, settings)
             _say(0)
             while work.step < settings.steps:

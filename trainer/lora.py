@@ -44,14 +44,25 @@ class Adapter:
         """What the low-rank product is multiplied by."""
         return self.alpha / self.rank
 
-    def change(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what the adapter adds to the layer's output for the input `x`, in the precision of `x`."""
-        down, up = self.down.to(x.dtype), (self.up * self.scale).to(x.dtype)
-        if isinstance(self.layer, nn.Conv2d):
-            layer = self.layer
-            inner = functional.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)
-            return functional.conv2d(inner, up)
-        return functional.linear(functional.linear(x, down), up)
+    def changed(self, plain: Callable[..., torch.Tensor], x: torch.Tensor, *args: object, **kw: object) -> torch.Tensor:
+        """Return the layer's output for the input `x` with the adapter's change, in the output's precision.
+
+        `plain` is the layer's own forward, which the further arguments are for.
+        """
+        layer = self.layer
+        if isinstance(layer, nn.Conv2d):
+            y = plain(x, *args, **kw)
+            down, up = self._factors(y.dtype)
+            inner = functional.conv2d(x.to(y.dtype), down, None, layer.stride, layer.padding, layer.dilation)
+            return y + functional.conv2d(inner, up)
+        rows = x.reshape(-1, x.shape[-1])
+        y = plain(rows, *args, **kw)
+        down, up = self._factors(y.dtype)
+        # In place, within the product: a sum of its own would read and write the whole output once more.
+        return y.addmm_(rows.to(y.dtype) @ down.t(), up.t()).view(*x.shape[:-1], -1)
+
+    def _factors(self, precision: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.down.to(precision), (self.up * self.scale).to(precision)
 
 
 class Lora:
@@ -141,6 +152,6 @@ class Average:
 
 def _changed(adapter: Adapter, forward: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     def with_change(x: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
-        return forward(x, *args, **kwargs) + adapter.change(x)
+        return adapter.changed(forward, x, *args, **kwargs)
 
     return with_change

@@ -6,12 +6,10 @@ that the graph holds, whose weights moreover were made in inference mode and can
 
 from __future__ import annotations
 
-import copy
 import gc
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import comfy.clip_model
@@ -30,23 +28,17 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ..portrait.errors import PortraitError
+from . import channels_last
+from .recorded import Recorded, recording_works
+from .text_encoder import Prompt, TrainedText
 
 FAMILIES = {comfy.supported_models.SDXL: "sdxl", comfy.supported_models.SD15: "sd15"}
 Interrupted = comfy.model_management.InterruptProcessingException
-_TEXT_LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj", "mlp.fc1", "mlp.fc2")
 _AT_ONCE = 4  # pictures sampled together; with guidance eight in one pass of the UNet, so that a cancel is soon heard
 
 
 class ModelError(PortraitError):
     """This model cannot be trained here."""
-
-
-@dataclass(frozen=True, eq=False)
-class Prompt:
-    """A text as the model reads it: `context` `[T, D]`, and for SDXL `pooled` `[P]`."""
-
-    context: torch.Tensor
-    pooled: torch.Tensor | None
 
 
 def family(model: Any) -> str:
@@ -103,18 +95,33 @@ class NativeModel:
         with torch.inference_mode(False), torch.no_grad():
             self.sigmas = model.get_model_object("model_sampling").sigmas.detach().clone().float().to(self.device)
             self.unet, self.fingerprint = _unet(model, self.device, self.dtype)
+            channels_last.keep(self.unet)
             if checkpointing:
                 _forget_activations(self.unet)
             if compiled:
                 self.unet.compile()
-            self.text = _text_encoder(clip, self.device) if text_encoder else None
+            self.text = TrainedText(clip, self.family, self.device, self.dtype) if text_encoder else None
+        # A recording keeps every activation, and compiled code has launches of its own.
+        self._recordable = not (checkpointing or compiled)
+        self._recorded: Recorded | None = None
         self.layers = _unet_layers(model, self.unet, self.family, convolutions)
         if self.text is not None:
-            self.layers |= _text_layers(self.text, self.family)
+            self.layers |= self.text.layers
+
+    def record(self, trained: Callable[[str], Sequence[torch.Tensor]]) -> None:
+        """Record passes with gradients, where that is faster and there is memory for it.
+
+        `trained` gives the tensors trained by the beginning of their kohya names.
+        """
+        if self._recordable and recording_works():
+            self._recorded = Recorded(self._answer, trained("lora_unet_"))
+            if self.text is not None:
+                self.text.record(trained)
 
     def close(self) -> None:
         """Give the copies' memory back."""
-        self.unet = self.text = None
+        self._forget()
+        self.unet = self.text = self._recorded = None
         self.layers = {}
         gc.collect()
         comfy.model_management.soft_empty_cache()
@@ -129,8 +136,16 @@ class NativeModel:
 
     def free(self) -> None:
         """Give back what the device holds and nobody uses."""
+        self._forget()
         gc.collect()
         comfy.model_management.soft_empty_cache()
+
+    def _forget(self) -> None:
+        """Drop all recordings now: torch may not be left to collect them while it makes others."""
+        if self._recorded:
+            self._recorded.forget()
+        if self.text is not None:
+            self.text.forget()
 
     # ------------------------------------------------------------ pictures and words
 
@@ -152,7 +167,7 @@ class NativeModel:
     def words(self, texts: Sequence[str]) -> list[Prompt]:
         """Return the texts as the model reads them; with a trained text encoder, with gradients."""
         if self.text is not None:
-            return self._trained_words(texts)
+            return self.text.words(texts)
         prompts = []
         for text in texts:
             with torch.inference_mode():
@@ -161,26 +176,6 @@ class NativeModel:
                 own = None if self.family == "sd15" else pooled[0].clone().float().to(self.device)
                 prompts.append(Prompt(context[0].clone().float().to(self.device), own))
         return prompts
-
-    def _trained_words(self, texts: Sequence[str]) -> list[Prompt]:
-        """Return the texts by the trained copy, all texts of one length in one pass."""
-        self.text.reset_clip_options()
-        if self._clip.layer_idx is not None:
-            self.text.set_clip_options({"layer": self._clip.layer_idx})
-        tokens = [self._clip.tokenize(text) for text in texts]
-        found: list[Prompt | None] = [None] * len(texts)
-        for sections in {len(one["l"]) for one in tokens}:
-            places = [place for place, one in enumerate(tokens) if len(one["l"]) == sections]
-            contexts, pooled = [], None
-            for part in ("l",) if self.family == "sd15" else ("l", "g"):
-                numbers = [[pair[0] for pair in section] for place in places for section in tokens[place][part]]
-                context, pooled = getattr(self.text, f"clip_{part}").encode(numbers)[:2]
-                contexts.append(context.reshape(len(places), -1, context.shape[-1]))
-            joined = torch.cat(contexts, -1)
-            for row, place in enumerate(places):
-                own = None if self.family == "sd15" else pooled[row * sections]
-                found[place] = Prompt(joined[row], own)
-        return [prompt for prompt in found if prompt is not None]
 
     # ------------------------------------------------------------ the network
 
@@ -196,6 +191,12 @@ class NativeModel:
             vector = self._host.model.encode_adm(pooled_output=pooled, width=wide, height=high)
             vector = vector.to(self.device, self.dtype)
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        inputs = (x, t, context) if vector is None else (x, t, context, vector)
+        return self._recorded(*inputs) if self._recorded and torch.is_grad_enabled() else self._answer(*inputs)
+
+    def _answer(
+        self, x: torch.Tensor, t: torch.Tensor, context: torch.Tensor, vector: torch.Tensor | None = None
+    ) -> torch.Tensor:
         options = {"optimized_attention_override": _attention}
         return self.unet(x, t, context=context, y=vector, transformer_options=options)
 
@@ -268,27 +269,7 @@ def _unet(model: Any, device: torch.device, dtype: torch.dtype) -> tuple[UNetMod
         unet.load_state_dict(state)
     except RuntimeError:
         raise ModelError("A quantised checkpoint cannot be trained; load it as fp16, bf16 or fp32.") from None
-    return unet.requires_grad_(False).to(memory_format=torch.channels_last), digest.hexdigest()
-
-
-def _text_encoder(clip: Any, device: torch.device) -> nn.Module:
-    with torch.inference_mode():
-        clip.load_model()
-    text = copy.deepcopy(clip.cond_stage_model).float().to(device).requires_grad_(False)
-    for layer in text.modules():
-        if isinstance(layer, comfy.clip_model.CLIPLayer):
-            layer.forward = _with_gradient(layer)
-    return text
-
-
-def _with_gradient(layer: nn.Module) -> Callable:
-    """Return the layer's forward without its sums in place, which would overwrite what the backward pass needs."""
-
-    def forward(x: torch.Tensor, mask: torch.Tensor | None = None, optimized_attention: Any = None) -> torch.Tensor:
-        x = x + layer.self_attn(layer.layer_norm1(x), mask, optimized_attention)
-        return x + layer.mlp(layer.layer_norm2(x))
-
-    return forward
+    return unet.requires_grad_(False), digest.hexdigest()
 
 
 def _unet_layers(model: Any, unet: nn.Module, kind: str, convolutions: bool) -> dict[str, nn.Module]:
@@ -305,16 +286,6 @@ def _unet_layers(model: Any, unet: nn.Module, kind: str, convolutions: bool) -> 
         if isinstance(module, blocks)
         for name, layer in module.named_modules()
         if isinstance(layer, (nn.Linear, nn.Conv2d))
-    }
-
-
-def _text_layers(text: nn.Module, kind: str) -> dict[str, nn.Module]:
-    prefixes = {"clip_l": "lora_te"} if kind == "sd15" else {"clip_l": "lora_te1", "clip_g": "lora_te2"}
-    return {
-        f"{prefix}_{name.removeprefix('transformer.').replace('.', '_')}": layer
-        for part, prefix in prefixes.items()
-        for name, layer in getattr(text, part).named_modules()
-        if name.endswith(_TEXT_LAYERS)
     }
 
 

@@ -108,6 +108,7 @@ class _Session:
         trainee = Trainee(self.model, self.photos, self.settings, self._class_images(), self.model.check)
         lora = Lora(self.model.layers, self.settings.rank, self.settings.alpha, self.settings.seed)
         with lora.attached():
+            self.model.record(lora.parameters)
             self.training = Training(trainee, lora, self.settings)
             if self.kept:
                 self.training.restore(*self.kept)

@@ -43,6 +43,10 @@ class Model(Protocol):
         """Return a picture of every text and seed."""
         ...
 
+    def record(self, trained: Callable[[str], Sequence[torch.Tensor]]) -> None:
+        """Make passes that train these tensors, given by the beginning of their names, fast; called once."""
+        ...
+
     def out_of_memory(self, error: BaseException) -> bool:
         """Return whether an error says that the device has no memory left."""
         ...
@@ -120,10 +124,11 @@ class Trainee:
     def _part(
         self, indices: list[int], levels: torch.Tensor, texts: list[str], random: torch.Generator
     ) -> torch.Tensor:
-        settings, device = self.settings, self.model.device
+        settings = self.settings
         latents = torch.stack([self.latents[index] for index in indices])
-        drawn = objective.noise(tuple(latents.shape), settings.noise_offset, random).to(device)
-        levels = levels.to(device)
+        drawn = objective.noise(tuple(latents.shape), settings.noise_offset, random)
+        prior = torch.tensor([index >= self.subject_pictures for index in indices])
+        drawn, levels, prior = (self._moved(tensor) for tensor in (drawn, levels, prior))
         sigma = self.model.sigmas[levels]
         x, wanted = objective.noised(latents, drawn, sigma, self.model.velocity)
         known = dict(self._read(texts)) if self._words is None else self._words
@@ -131,6 +136,10 @@ class Trainee:
         masks = torch.stack([self.masks[index] for index in indices])
         weights = objective.face_weights(masks, settings.mask_weight)
         of_picture = objective.snr_weight(sigma, settings.min_snr_gamma, self.model.velocity)
-        prior = torch.tensor([index >= self.subject_pictures for index in indices], device=device)
         of_picture = torch.where(prior, of_picture * settings.prior_weight, of_picture)
         return objective.loss(predicted, wanted, weights, of_picture)
+
+    def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the tensor on the model's device, without waiting for what a card is doing."""
+        device = self.model.device
+        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

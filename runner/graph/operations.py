@@ -199,7 +199,7 @@ def _replace_node(node: Node, level: Level, operation: Operation, orders: Orders
 def _connect(node: Node, level: Level, operation: Operation, _orders: Orders) -> bool:
     """Link an output, by its name, of the node `source` to an input that has no link yet."""
     sources = [one for one in level["nodes"] if str(one["id"]) == str(operation["source"])]
-    outputs = [
+    outputs: list[tuple[int, dict[str, Any]]] = [
         (place, output)
         for one in sources
         for place, output in enumerate(one.get("outputs") or ())
@@ -220,7 +220,8 @@ def _connect(node: Node, level: Level, operation: Operation, _orders: Orders) ->
         level["links"].append([*values, output["type"]])
         level["last_link_id"] = identity
     slot["link"] = identity
-    output["links"] = [*(output.get("links") or ()), identity]
+    known: list[Any] = output.get("links") or []
+    output["links"] = [*known, identity]
     return True
 
 

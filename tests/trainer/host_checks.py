@@ -29,7 +29,7 @@ import comfy.supported_models
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
-from portrait_studio.trainer import native
+from portrait_studio.trainer import native, text_encoder
 from portrait_studio.trainer.lora import Lora
 
 # The SDXL entry of comfy/model_detection.py, unet_config_from_diffusers_unet.
@@ -74,7 +74,7 @@ def unknown_names(convolutions: bool) -> list[str]:
     known = comfy.lora.model_lora_keys_unet(holder, {})
     known = comfy.lora.model_lora_keys_clip(text, known)
     ours = native._unet_layers(SimpleNamespace(model=holder), unet, "sdxl", convolutions)
-    ours |= native._text_layers(text, "sdxl")
+    ours |= text_encoder.layers_of(text, "sdxl")
     assert len(ours) > 700 + 200, len(ours)
     return sorted(set(ours) - set(known))
 
@@ -134,6 +134,58 @@ def refusal(config: object, **changes: object) -> str:
         return str(error)
 
 
+class SmallClip:
+    """A CLIP of two layers with random weights, by the host's classes."""
+
+    layer_idx: int | None = None
+
+    def __init__(self) -> None:
+        small = {"num_hidden_layers": 3, "hidden_size": 64, "num_attention_heads": 2, "intermediate_size": 96}
+        with torch.inference_mode():
+            torch.manual_seed(0)
+            options = {"clip_l_model_config": small}
+            self.cond_stage_model = comfy.sd1_clip.SD1ClipModel("cpu", torch.float32, options)
+            for weight in self.cond_stage_model.parameters():
+                weight.copy_(torch.randn_like(weight) * 0.1)
+        self.tokenizer = comfy.sd1_clip.SD1Tokenizer()
+
+    def tokenize(self, text: str) -> dict:
+        return self.tokenizer.tokenize_with_weights(text)
+
+    def load_model(self) -> None:
+        pass
+
+    def own(self, text: str) -> torch.Tensor:
+        """The text as the host's own node reads it."""
+        self.cond_stage_model.reset_clip_options()
+        if self.layer_idx is not None:
+            self.cond_stage_model.set_clip_options({"layer": self.layer_idx})
+        return self.cond_stage_model.encode_token_weights(self.tokenize(text))[0][0]
+
+
+def trained_words() -> dict[str, object]:
+    """How far the trained encoder's words are from the host's, and how often it read a section of text."""
+    clip, texts = SmallClip(), ["a woman", "portrait, " * 60, "a man", "a woman"]
+    farthest, reads = 0.0, []
+    for clip.layer_idx in (None, -2):
+        text = text_encoder.TrainedText(clip, "sd15", torch.device("cpu"), torch.float32)
+        embedding = text._encoders.clip_l.transformer.get_input_embeddings()
+        embedding.register_forward_hook(lambda *_: reads.append(1))
+        with torch.inference_mode():  # as when a sample is made before the first step
+            text.words(texts[:1])
+        lora = Lora(text.layers, 2, 2.0)
+        with torch.inference_mode(False), torch.enable_grad(), lora.attached():
+            prompts = text.words(texts)
+            sum(prompt.context.square().sum() for prompt in prompts).backward()
+        apart = [float((p.context - clip.own(t)).abs().max()) for p, t in zip(prompts, texts, strict=True)]
+        farthest = max(farthest, *apart)
+        learning = sum(
+            bool(adapter.up.grad is not None and adapter.up.grad.any()) for adapter in lora.adapters.values()
+        )
+    sections = len(prompts[1].context) // 77
+    return {"farthest": farthest, "reads": len(reads) / 2, "sections": sections, "learning": learning}
+
+
 def main() -> None:
     types = comfy.model_base.ModelType
     plain, same = learns(types.EPS, False)
@@ -143,6 +195,7 @@ def main() -> None:
         "losses": plain,
         "checkpointed": checkpointed,
         "host_untouched": same,
+        "words": trained_words(),
         "sdxl": refusal(comfy.supported_models.SDXL(dict(SDXL))),
         "sd15": refusal(comfy.supported_models.SD15({"in_channels": 4})),
         "sd20": refusal(comfy.supported_models.SD20({"in_channels": 4})),

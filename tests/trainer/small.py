@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 from torch import nn
@@ -54,6 +56,9 @@ class SmallModel:
     def sample(self, texts, seeds, size, steps, cfg) -> list[np.ndarray]:
         """The pictures given, in turn; what is sampled does not matter to what is tested with this model."""
         return [self.pictures[seed % len(self.pictures)] for seed in seeds]
+
+    def record(self, trained: Callable[[str], Sequence[torch.Tensor]]) -> None:
+        pass
 
     def out_of_memory(self, error: BaseException) -> bool:
         return "out of memory" in str(error)

@@ -35,6 +35,17 @@ def test_gradient_checkpointing_changes_nothing_of_the_result(found):
     assert found["checkpointed"] == pytest.approx(found["losses"], rel=1e-4)
 
 
+def test_the_trained_text_encoder_reads_as_the_hosts_own_until_it_has_learnt(found):
+    assert found["words"]["farthest"] < 1e-5
+
+
+def test_each_section_of_text_is_looked_up_once_and_learning_reaches_the_layers(found):
+    words = found["words"]
+    assert words["sections"] > 1
+    assert words["reads"] == 2 + words["sections"]  # two short texts, and the long one's sections
+    assert words["learning"] == 2 * 6  # with the last layer but one asked for, the last has no part in the words
+
+
 def test_the_model_that_the_graph_holds_is_never_touched(found):
     assert found["host_untouched"]
 
