@@ -209,10 +209,11 @@ def _connect(node: Node, level: Level, operation: Operation, _orders: Orders) ->
     if not outputs or not slots or slots[0][1].get("link") is not None:
         return False
     (origin_slot, output), (target_slot, slot) = outputs[0], slots[0]
-    identity = 1 + max((_get(link, "id") for link in level.get("links") or () if link is not None), default=0)
-    values = (identity, sources[0]["id"], origin_slot, node["id"], target_slot)
     # The top level holds links as lists, a subgraph as objects.
     state = level.get("state")
+    last = state.get("lastLinkId") if isinstance(state, dict) else level.get("last_link_id")
+    identity = 1 + max([last or 0, *(_get(link, "id") for link in level.get("links") or () if link is not None)])
+    values = (identity, sources[0]["id"], origin_slot, node["id"], target_slot)
     if isinstance(state, dict):
         level["links"].append(dict(zip(_FIELDS, values, strict=True)) | {"type": output["type"]})
         state["lastLinkId"] = identity

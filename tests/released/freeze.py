@@ -1,6 +1,6 @@
-"""Freezes the shipped graphs as they are released; what is frozen is never changed.
+"""Freezes shipped graphs as they are released; what is frozen is never changed.
 
-Run from the repository root when a version is released: python -m tests.released.freeze
+Run from the repository root when a version is released: python -m tests.released.freeze portrait-starter ...
 """
 
 from __future__ import annotations
@@ -14,20 +14,27 @@ HERE = Path(__file__).parent
 HASHES = HERE / "hashes.json"
 
 
-def main() -> None:
-    """Copy every shipped graph that has no frozen copy of its version yet."""
+def main(names: list[str]) -> None:
+    """Copy the shipped graphs of these names, each version once. Raises SystemExit for a name that is not shipped."""
     known = json.loads(HASHES.read_text("utf-8"))
-    for file in sorted((HERE.parents[1] / "workflows").glob("*.json")):
+    shipped = {}
+    for file in (HERE.parents[1] / "workflows").glob("*.json"):
         raw = file.read_bytes()
         studio = json.loads(raw)["extra"]["portrait_studio"]
-        name = f"{studio['name']}.{studio['version']}.json"
-        if name in known:
+        shipped[studio["name"]] = f"{studio['name']}.{studio['version']}.json", raw
+    odd = sorted(set(names) - set(shipped))
+    if odd or not names:
+        unknown = f"{', '.join(odd)} is not shipped. " if odd else ""
+        raise SystemExit(f"{unknown}Name the graphs to freeze, of: {', '.join(sorted(shipped))}.")
+    for name in names:
+        frozen, raw = shipped[name]
+        if frozen in known:
             continue
-        (HERE / name).write_bytes(raw)
-        known[name] = hashlib.sha256(raw).hexdigest()
-        sys.stdout.write(f"{name}\n")
+        (HERE / frozen).write_bytes(raw)
+        known[frozen] = hashlib.sha256(raw).hexdigest()
+        sys.stdout.write(f"{frozen}\n")
     HASHES.write_text(json.dumps(known, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -18,10 +18,13 @@ from portrait_studio.runner.graph import migration, operations, widgets
 from portrait_studio.runner.graph.document import GraphError
 
 from ..command import invoke, one_sentence
+from .conftest import FROZEN as RECORDED
+from .sketch import Sketch
 
 ROOT = Path(__file__).parents[3]
 FROZEN = ROOT / "tests" / "released"
 HASHES = json.loads((FROZEN / "hashes.json").read_text("utf-8"))
+INFO = RECORDED["object_info"]
 RELEASED = [FROZEN / name for name in HASHES]
 STARTER = ROOT / "workflows" / "portrait-starter.v1.json"
 PRERELEASE = FROZEN / "portrait-starter.0.9.0.json"
@@ -257,6 +260,27 @@ def test_a_link_is_made_only_where_there_is_none_and_both_ends_are_there():
     assert operations.perform(change, data, {}) == 0
     assert operations.perform({**change, "input": "references", "source": 999}, data, {}) == 0
     assert operations.perform({**change, "input": "no such input"}, data, {}) == 0
+
+
+def test_a_link_inside_a_subgraph_is_an_object_and_counts_on_from_its_own_last():
+    sketch = Sketch(INFO)
+    inner = Sketch(INFO, "Detail")
+    inner.port("IMAGE", "IMAGE", output=True)
+    loader = inner.add("LoadImage", ["face.png", "image"])
+    scale = inner.add("ImageScale", ["area", 100, 200, "disabled"])
+    inner.link(scale, 0, None, "IMAGE")
+    sketch.definitions = [inner]
+    sketch.link(sketch.add(inner, []), 0, sketch.add("PreviewImage"), "images")
+    data = sketch.graph()
+    (level,) = data["definitions"]["subgraphs"]
+    before = copy.deepcopy(level)
+    change = {"do": "connect", "type": "ImageScale", "input": "image", "source": loader["id"], "output": "IMAGE"}
+    assert operations.perform(change, level, {}) == 1
+    (made,) = [link for link in level["links"] if link not in before["links"]]
+    assert made["id"] == level["state"]["lastLinkId"] == before["state"]["lastLinkId"] + 1
+    assert (made["origin_id"], made["target_id"], made["type"]) == (loader["id"], scale["id"], "IMAGE")
+    graphs.parse(data, "after an operation")  # refuses links that are not whole
+    assert operations.perform(change, level, {}) == 0
 
 
 def test_every_step_of_the_table_leads_on_and_says_why():
