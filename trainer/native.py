@@ -1,4 +1,4 @@
-"""The host's own MODEL, CLIP and VAE made trainable: the one place where training meets ComfyUI.
+"""The host's own MODEL, CLIP and VAE made trainable: here and in text_encoder.py training meets ComfyUI, and only here.
 
 Training works on a copy of the UNet in the training precision, so that nothing of it can be left behind in the model
 that the graph holds, whose weights moreover were made in inference mode and cannot carry gradients.

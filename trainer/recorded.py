@@ -39,17 +39,25 @@ class Recorded:
         self._network, self._trained = network, tuple(trained)
         self._recordings: dict[Any, Callable[..., Any]] = {}
         self._seen: collections.Counter[Any] = collections.Counter()
+        self._under_way: set[Any] = set()
         self._full = False
 
     def __call__(self, *inputs: torch.Tensor) -> Any:
-        """Return the tensor or tensors that the network answers; the next pass of that shape writes over them."""
+        """Return the tensor or tensors that the network answers.
+
+        The next pass of that shape writes over them. One that comes before this one has gone back is not replayed.
+        """
         kind = tuple((tuple(one.shape), one.dtype, one.requires_grad) for one in inputs)
         self._seen[kind] += 1
         if kind not in self._recordings and self._seen[kind] >= FAMILIAR and not self._full:
             self._record(kind, inputs)
-        if kind in self._recordings:
-            return self._recordings[kind](*inputs, *_Own.apply(*self._trained))
-        return self._network(*inputs)
+        if kind not in self._recordings or kind in self._under_way:
+            return self._network(*inputs)
+        self._under_way.add(kind)
+        learning = [one for one in inputs if one.requires_grad]
+        own = iter(_Own.apply(lambda: self._under_way.discard(kind), *learning, *self._trained))
+        given = [next(own) if one.requires_grad else one for one in inputs]
+        return self._recordings[kind](*given, *own)
 
     def forget(self) -> None:
         """Drop all recordings, and make no more."""
@@ -77,12 +85,17 @@ class Recorded:
 
 
 class _Own(torch.autograd.Function):
-    """The tensors themselves; their gradients are copied, because the next replay writes over a recording's own."""
+    """The tensors themselves; their gradients are copied, because the next replay writes over a recording's own.
+
+    `gone_back` is called when the gradients are there.
+    """
 
     @staticmethod
-    def forward(ctx: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(ctx: Any, gone_back: Callable[[], None], *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        ctx.gone_back = gone_back
         return tuple(tensor.view_as(tensor) for tensor in tensors)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(torch._foreach_mul(gradients, 1.0))  # pyright: ignore[reportPrivateImportUsage]: one launch
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        ctx.gone_back()
+        return None, *torch._foreach_mul(gradients, 1.0)  # pyright: ignore[reportPrivateImportUsage]: one launch
