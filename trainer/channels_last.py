@@ -51,10 +51,9 @@ def _rows(x: torch.Tensor) -> torch.Tensor:
     return x.permute(0, 2, 3, 1).contiguous().flatten(1, 2)
 
 
-def _mixed(x: torch.Tensor, factor: torch.Tensor, term: torch.Tensor | None = None) -> torch.Tensor:
+def _mixed(x: torch.Tensor, factor: torch.Tensor, term: torch.Tensor) -> torch.Tensor:
     """Return `x * factor + term` in the precision of `x`, computed in that of `factor`."""
-    out = torch.empty_like(x)
-    return torch.mul(x, factor, out=out) if term is None else torch.addcmul(term, x, factor, out=out)
+    return torch.addcmul(term, x, factor, out=torch.empty_like(x))
 
 
 class _GroupNorm(torch.autograd.Function):

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import comfy.clip_model
 import comfy.k_diffusion.sampling
 import comfy.lora
 import comfy.model_base

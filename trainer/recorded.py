@@ -1,6 +1,6 @@
 """Passes of a network recorded once and replayed: a step is then limited by the card, not by Python.
 
-A pass of a UNet and back is some six thousand kernels, and launching them takes longer than computing them until the
+A pass of a UNet and back is thousands of kernels, and launching them takes longer than computing them until the
 batch is large. CUDA graphs (docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs) launch them all at once.
 """
 
