@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from .closure import closure, foreign, imported
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ("nodes", "portrait", "runner", "trainer", "pocket")
@@ -25,24 +32,6 @@ HOST_MODULES = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder
 
 def sources(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
-
-
-def imported(file: Path) -> set[str]:
-    """Absolute dotted names of all that a file imports, relative imports resolved against the repository."""
-    package = file.relative_to(ROOT).parent.parts
-    names = set()
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
-            names |= {
-                ".".join([*base, *(node.module or "").split("."), alias.name]).replace("..", ".")
-                for alias in node.names
-            }
-        elif isinstance(node, ast.ImportFrom):
-            names.add(node.module or "")
-    return names
 
 
 @pytest.mark.parametrize("folder", [name for name in SOURCE if (ROOT / name).is_dir()])
@@ -69,26 +58,64 @@ def test_the_v3_api_is_imported_in_one_module():
     assert users == ["api.py"]
 
 
-def listed(text: str, key: str) -> list[str]:
-    block = re.search(rf"^{key} = \[\n(.*?)^\]", text, re.M | re.S)
-    assert block, key
-    return re.findall(r'^\s+"([^"]+)",', block[1], re.M)
+PACKAGES = {  # the module's name, where the package is called otherwise
+    "PIL": "pillow",
+    "colour": "colour-science",
+    "cv2": "opencv-python-headless",
+    "pillow_heif": "pillow-heif",
+    "websocket": "websocket-client",
+    "yaml": "pyyaml",
+}
+GUARDED = {"insightface", "pillow-heif"}  # optional: asked for where they are used, with a sentence when missing
+OF_THE_HOST = HOST_MODULES | {"torch", "scipy"}
 
 
-def test_requirements_for_the_manager_equal_the_projects():
-    wanted = listed((ROOT / "pyproject.toml").read_text("utf-8"), "dependencies")
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {Requirement(line).name for line in requirements}
+
+
+def for_the_canvas() -> list[str]:
     lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
-    assert [line for line in lines if line and not line.startswith("#")] == wanted
+    return [line for line in lines if line and not line.startswith("#")]
 
 
-def test_every_package_is_listed_for_the_wheel():
-    packages = set(listed((ROOT / "pyproject.toml").read_text("utf-8"), "packages"))
-    found = {
-        f"portrait_studio.{'.'.join(file.relative_to(ROOT).parent.parts)}"
-        for name in SOURCE
-        for file in (ROOT / name).rglob("__init__.py")
-    }
-    assert packages == found | {"portrait_studio"}
+def packages_of(files: list[Path]) -> set[str]:
+    return {PACKAGES.get(module, module) for module in foreign(files)} - OF_THE_HOST - GUARDED
+
+
+def test_requirements_txt_is_what_the_nodes_import():
+    nodes = closure([ROOT / "__init__.py", ROOT / "nodes" / "__init__.py"])
+    assert packages_of(nodes) <= names(for_the_canvas())
+
+
+def test_the_wheel_depends_on_what_the_command_line_imports():
+    needed = packages_of(closure(sources("runner") + sources("trainer/kohya")))
+    assert needed <= names(project()["project"]["dependencies"])
+
+
+def test_the_wheel_brings_no_torch_and_the_canvas_no_command_line():
+    assert not names(project()["project"]["dependencies"]) & {"torch", "colour-science", "scipy"}
+    assert not names(for_the_canvas()) & {"typer", "rich", "websocket-client", "urllib3", "platformdirs", "psutil"}
+
+
+def test_what_both_ask_for_is_asked_for_in_one_way():
+    wheel = {Requirement(line).name: line for line in project()["project"]["dependencies"]}
+    for line in for_the_canvas():
+        assert wheel.get(Requirement(line).name, line) == line
+
+
+def test_every_folder_with_python_files_is_in_the_wheel():
+    setup = ast.parse((ROOT / "setup.py").read_text("utf-8"))
+    assigned = next(node for node in setup.body if isinstance(node, ast.Assign) and node.targets[0].id == "PARTS")
+    for part in ast.literal_eval(assigned.value):
+        folders = {file.parent for file in sources(part)}
+        assert folders
+        for folder in folders:
+            assert (folder / "__init__.py").is_file(), f"{folder.relative_to(ROOT)} has no __init__.py"
 
 
 @pytest.mark.parametrize("name", ["studio.lock", "test.lock", "uv.lock.txt", "host-tree.txt"])
