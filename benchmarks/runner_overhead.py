@@ -24,7 +24,7 @@ import psutil
 from machine import facts, keep, parser
 
 from portrait_studio.runner import Client, Job, run, start
-from portrait_studio.runner.prompt import prepare
+from portrait_studio.runner.jobs import prepare_prompt
 
 ROOT = Path(__file__).parents[1]
 POLL = 0.010  # seconds
@@ -63,7 +63,7 @@ def bare(connection: http.client.HTTPConnection, prompt: dict, folder: Path) -> 
 def through_runner(client: Client, prompt: dict, folder: Path) -> float:
     """Run a prompt as the command line does, checks and record included, and return the seconds it took."""
     begin = time.perf_counter()
-    run(Job(prepare(prompt, client.object_info())), client, folder, host=about(client))
+    run(Job(prepare_prompt(prompt, client.object_info())), client, folder, host=about(client))
     return time.perf_counter() - begin
 
 

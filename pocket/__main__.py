@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from ..runner.studio import Installation
+    from ..runner.demo import Installation
     from .quality.pictures import Pictures
     from .quality.report import Report
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .report import Verdict
+from .verdict import Verdict
 
 LEAST_ACCEPTED = 5
 """The fewest photos that teach a face, the held-out ones included."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .report import Verdict
+from .verdict import Verdict
 
 SHARE = 5  # one photo in so many is held out
 LEAST = 2

@@ -14,7 +14,8 @@ from .errors import PortraitError
 from .faces import Face, detect
 from .grouping import Person, least_likeness, people
 from .held_out import held_out
-from .quality import Quality, measure
+from .quality import measure
+from .verdict import Verdict
 
 LITTLE_ALIKE = 0.45  # mean cosine of pairs: two thirds of what SFace gives photographs of one person
 
@@ -37,33 +38,6 @@ class Limits:
     min_brightest: float = 0.25
     max_blown: float = 0.35
     same_person: float = identity.SAME_PERSON["sface"]
-
-
-@dataclass
-class Verdict:
-    """One photo: its name, whether it is accepted, the reason in words, and what was seen in it.
-
-    `face` is the index of the subject's face in `faces`, -1 when there is none; `likeness` its cosine to the subject,
-    `embedding` its direction. `stranger`: the photo shows another person only. `held_out`: accepted, and kept from
-    training so that likeness can be measured on it.
-    """
-
-    name: str
-    accepted: bool = True
-    reason: str = ""
-    remarks: list[str] = field(default_factory=list)
-    faces: list[Face] = field(default_factory=list)
-    face: int = -1
-    quality: Quality | None = None
-    likeness: float | None = None
-    embedding: np.ndarray | None = None
-    stranger: bool = False
-    held_out: bool = False
-
-    def reject(self, reason: str) -> None:
-        """Reject the photo; the first reason stays."""
-        if self.accepted:
-            self.accepted, self.reason = False, reason
 
 
 @dataclass(frozen=True)

@@ -6,28 +6,40 @@ with Client("http://127.0.0.1:8188") as client:
     result = run(Job(prompt), client, Path("out"))
 """
 
-from .client import Client, HostInfo
-from .errors import (
+from .client import (
     AddressError,
+    Client,
+    Event,
     HostError,
+    HostInfo,
     JobError,
     JobTimeoutError,
+    LocalHost,
     LostError,
-    MissingError,
     NotComfyUIError,
     NothingThereError,
+    Outcome,
     OutputError,
     PhotoError,
     PromptError,
     RefusedError,
     StalledError,
-    StoppedError,
+    start,
 )
-from .events import Event
-from .follow import Outcome
-from .host import LocalHost, start
-from .job import Job, Result, SavedImage, job_id, run, upload_photos
-from .record import Stage, StageResult
+from .jobs import (
+    Job,
+    MissingError,
+    NodeFailedError,
+    PartialError,
+    Result,
+    SavedImage,
+    Stage,
+    StageResult,
+    StoppedError,
+    job_id,
+    run,
+    upload_photos,
+)
 
 __all__ = [
     "AddressError",
@@ -41,10 +53,12 @@ __all__ = [
     "LocalHost",
     "LostError",
     "MissingError",
+    "NodeFailedError",
     "NotComfyUIError",
     "NothingThereError",
     "Outcome",
     "OutputError",
+    "PartialError",
     "PhotoError",
     "PromptError",
     "RefusedError",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from portrait_studio.runner import host as hosts
-from portrait_studio.runner.studio import model_paths
+from portrait_studio.runner.client import host as hosts
+from portrait_studio.runner.demo.studio import model_paths
 
 ROOT = Path(__file__).parents[1]
 

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "trainer": {"trainer", "portrait"},
     "pocket": {"pocket", "portrait", "runner"},
 }
-EXCEPTIONS = {"runner/trainer_command.py": {"trainer"}}  # the command line of the trainer, and nothing else
+EXCEPTIONS = {"runner/commands/trainer.py": {"trainer"}}  # the command line of the trainer, and nothing else
 HOST_MODULES = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server", "execution"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...portrait.errors import PortraitError
-from ..requirements import required_models, required_packs
+from ..assets import required_models, required_packs
 from .finding import Finding, Level
 from .graphs import check_graph
 from .knowledge import knowledge, within

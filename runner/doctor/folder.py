@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import HostError
-from ..folders import read_folders
-from ..packs import installed
+from ..assets import installed_packs, read_folders
+from ..client import HostError
 from .live import log_files, read_log
 from .log import failures, tells_of_a_start
 from .site import Site
@@ -45,7 +44,7 @@ def site_of_folder(
         ram_total=total,
         ram_free=free,
         folders=folders,
-        packs=tuple(installed(folders.of("custom_nodes"))),
+        packs=tuple(installed_packs(folders.of("custom_nodes"))),
         failures=failures(logs[0]) if logs else {},
         has_log=bool(logs),
     )

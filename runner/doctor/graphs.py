@@ -7,8 +7,8 @@ from typing import Any
 
 from ...portrait.errors import PortraitError
 from .. import graph as graphs
-from ..graph.migration import identity, newest, number, refuse_surplus
-from ..prompt import nodes_of
+from ..graph import identity, newest, number, refuse_surplus
+from ..jobs import nodes_of
 from .finding import Finding, Level
 from .subject import Subject
 

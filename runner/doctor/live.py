@@ -8,9 +8,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from ..assets import ModelFolders, installed_packs
 from ..client import Client
-from ..folders import ModelFolders
-from ..packs import installed
 from .log import UNEXPLAINED, failures, tells_of_a_start
 from .site import Site
 
@@ -38,7 +37,7 @@ def site_of_host(client: Client) -> Site:
         vram_free=about.vram_free,
         arguments=arguments,
         folders=folders,
-        packs=tuple(installed(folders.of("custom_nodes"))) if folders else (),
+        packs=tuple(installed_packs(folders.of("custom_nodes"))) if folders else (),
         object_info=info,
         failures=failures(log),
         has_log=tells_of_a_start(log),

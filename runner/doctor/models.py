@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..models import DIFFERENT, MISSING, ModelState, licence_words, size_words, state_of
-from ..requirements import RequiredModel
+from ..assets import DIFFERENT, MISSING, ModelState, RequiredModel, licence_words, size_words, state_of
 from .finding import Finding, Level
 from .site import Site
 

@@ -10,10 +10,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
+from ..assets import InstalledPack, RequiredPack, installed_packs, names_of, pin_of, pins
 from ..client import PACK_NODE
-from ..packs import InstalledPack, installed, names_of, pin_of, pins
-from ..requirements import RequiredPack
-from ..studio import ROOT
+from ..demo import ROOT
 from .finding import Finding, Level
 from .knowledge import knowledge
 from .site import Failure, Site
@@ -24,7 +23,7 @@ _GET = "install it with ComfyUI-Manager, or link it: python3 install.py demo --c
 
 def check_own(site: Site) -> Finding:
     """Return how this pack itself stands: there, loaded, and of the version of this command line."""
-    here = next((one.version for one in installed([ROOT.parent]) if one.folder == ROOT), "")
+    here = next((one.version for one in installed_packs([ROOT.parent]) if one.folder == ROOT), "")
     place = site.pack([OWN])
     there = PACK_NODE in (site.object_info or {}) if site.running else place is not None
     if site.failure([OWN]) and not (site.running and there):

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..models import MISSING, state_of
-from ..requirements import RequiredModel
+from ..assets import MISSING, RequiredModel, state_of
 from .finding import Finding, Level
 from .knowledge import knowledge
 from .site import Site

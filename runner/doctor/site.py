@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..folders import ModelFolders
-from ..packs import InstalledPack
+from ..assets import InstalledPack, ModelFolders
 
 
 @dataclass(frozen=True)

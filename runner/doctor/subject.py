@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import graph as graphs
-from .. import source
-from ..graph.classes import NodeClasses
-from ..graph.document import BYPASS, NEVER
-from ..graph.widgets import levels, shipped_orders, value_of
+from ..graph import BYPASS, NEVER, NodeClasses, levels, shipped_orders, value_of
+from ..jobs import build
 
 _ON_THE_CANVAS = ("CONTROL", "BUTTON")
 
@@ -38,7 +36,7 @@ class Subject:
     name: str
     path: Path
     ui: graphs.UIGraph | None = None
-    api: source.ApiGraph | None = None
+    api: build.ApiGraph | None = None
 
     def nodes(self, orders: Mapping[str, Sequence[str]]) -> Iterator[PlacedNode]:
         """Yield the nodes that are neither muted nor bypassed; `orders` are the widgets of classes, by their values."""
@@ -56,7 +54,7 @@ class Subject:
 
 def read_subject(path: Path) -> Subject:
     """Read a graph in either format. Raises GraphError or PromptError when it is neither."""
-    api = source.read_api(path)
+    api = build.read_api(path)
     return Subject(path.name, path, api=api) if api else Subject(path.name, path, ui=graphs.read(path))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..packs import names_of
+from ..assets import names_of
 from .finding import Finding, Level
 from .knowledge import Trap, traps, within
 from .site import Site

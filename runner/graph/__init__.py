@@ -1,13 +1,20 @@
 """Graphs without a browser: read, convert, parametrise and check them before anything is queued."""
 
 from .checking import Finding, check, check_prompt
+from .classes import NodeClasses
 from .conversion import is_link, prompt_cycle, prune, to_api
-from .document import GraphError, UIGraph, is_api, parse, read
+from .document import BYPASS, NEVER, GraphError, UIGraph, is_api, parse, read
+from .migration import Migration, identity, migrate, newest, number, refuse_surplus
 from .parameters import Parameter, Stage, apply, declared, parameters, photo_input, stages
+from .widgets import levels, shipped_orders, value_of
 
 __all__ = [
+    "BYPASS",
+    "NEVER",
     "Finding",
     "GraphError",
+    "Migration",
+    "NodeClasses",
     "Parameter",
     "Stage",
     "UIGraph",
@@ -15,14 +22,22 @@ __all__ = [
     "check",
     "check_prompt",
     "declared",
+    "identity",
     "is_api",
     "is_link",
+    "levels",
+    "migrate",
+    "newest",
+    "number",
     "parameters",
     "parse",
     "photo_input",
     "prompt_cycle",
     "prune",
     "read",
+    "refuse_surplus",
+    "shipped_orders",
     "stages",
     "to_api",
+    "value_of",
 ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ...portrait.errors import PortraitError
-from ..errors import exit_code
+from ..client import exit_code
 from .cycles import cycle_words, find_cycle
 
 VERSIONS = (0.4, 1)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from portrait_studio.runner.studio import EXAMPLES
+from portrait_studio.runner.demo.studio import EXAMPLES
 
 from ..workflows.shelf import BARE as WORKFLOWS
 from .chromium import Canvas, find

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from portrait_studio.runner import host as hosts
-from portrait_studio.runner.client import Client
-from portrait_studio.runner.studio import model_paths
+from portrait_studio.runner.client import host as hosts
+from portrait_studio.runner.client.client import Client
+from portrait_studio.runner.demo.studio import model_paths
 
 ROOT = Path(__file__).parents[2]
 PACKS = ("ComfyUI-Impact-Pack", "comfyui_controlnet_aux", "ComfyUI_UltimateSDUpscale")

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from portrait_studio.portrait import faces, photos
-from portrait_studio.runner import job as jobs
-from portrait_studio.runner import source
-from portrait_studio.runner.client import Client
-from portrait_studio.runner.studio import example_photos
+from portrait_studio.runner.client.client import Client
+from portrait_studio.runner.demo.studio import example_photos
+from portrait_studio.runner.jobs import build
+from portrait_studio.runner.jobs import job as jobs
 
 from ..workflows.shelf import POCKET, STUDIO, recorded
 from .conftest import without_words
@@ -56,7 +56,7 @@ def test_the_packs_came_up_and_are_those_that_were_recorded(packs_info, log):
 @pytest.mark.parametrize("path", [path for path in STUDIO if path.stem in QUICK], ids=lambda path: path.stem)
 def test_every_stage_leaves_its_picture_with_its_people_in_it(path: Path, packs_host, tmp_path):
     with Client(packs_host.url, stall=3600) as client:
-        job = source.job(client, path, QUICK[path.stem])
+        job = build.job(client, path, QUICK[path.stem])
         result = jobs.run(job, client, tmp_path)
     stages = [stage for stage in result.stages if stage.file]
     assert [stage.name for stage in stages] == [stage["name"] for stage in _declared(path)["stages"]]
@@ -81,7 +81,7 @@ def test_a_template_with_two_faces_keeps_the_pixels_of_the_other(packs_host, tmp
     path = next(path for path in STUDIO if path.stem == "template-detailer.v1")
     settings = QUICK[path.stem] | {"template": "two", "face": "leftmost", "ring_out": "10", "ring_in": "-6"}
     with Client(packs_host.url, stall=3600) as client:
-        result = jobs.run(source.job(client, path, settings), client, tmp_path)
+        result = jobs.run(build.job(client, path, settings), client, tmp_path)
     before = photos.read(folder / "two.png")
     for stage in result.stages:
         after = photos.read(tmp_path / str(stage.file))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typer.testing import CliRunner
 
-from portrait_studio.runner.cli import app
+from portrait_studio.runner.commands.app import app
 
 
 def invoke(*arguments: object):

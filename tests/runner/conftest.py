@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from portrait_studio.runner.client import Client
+from portrait_studio.runner.client.client import Client
 
 _numbers = itertools.count(int.from_bytes(os.urandom(2), "big") << 8)
 

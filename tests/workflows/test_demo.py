@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from portrait_studio.portrait import faces, photos, subjects
-from portrait_studio.runner import demo as demos
-from portrait_studio.runner.demo import Training, demo
-from portrait_studio.runner.studio import example_photos
+from portrait_studio.runner.demo import demo as demos
+from portrait_studio.runner.demo.demo import Training, run_demo
+from portrait_studio.runner.demo.studio import example_photos
 
 STAGES = ["text-to-image", "face-detail", "tone", "face-detail-2", "upscale"]
 # As short as a training can be: one step on small pictures. What the full one reaches is measured in benchmarks/.
@@ -40,7 +40,7 @@ def training(comfyui):
 def test_the_demo_trains_and_leaves_a_portrait_every_stage_a_sheet_and_a_whole_report(
     host, comfyui, tmp_path, training
 ):
-    report = demo(host, tmp_path / "demo", example_photos("nora"), training=training)
+    report = run_demo(host, tmp_path / "demo", example_photos("nora"), training=training)
     folder = tmp_path / "demo"
     assert report == json.loads((folder / "report.json").read_text("utf-8"))
     assert sorted(report["files"]) == sorted(file.name for file in folder.iterdir())

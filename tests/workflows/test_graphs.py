@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from portrait_studio.runner import graph as graphs
-from portrait_studio.runner.client import Client
+from portrait_studio.runner.client.client import Client
 
 from .shelf import ALL
 from .shelf import BARE as WORKFLOWS

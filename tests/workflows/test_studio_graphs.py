@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from portrait_studio.runner import graph as graphs
-from portrait_studio.runner.client import Client
+from portrait_studio.runner.client.client import Client
 
 from .shelf import ALL, POCKET, ROOT, STUDIO, declared, recorded
 
@@ -48,7 +48,10 @@ def test_node_types_inputs_links_and_choices_are_those_of_the_packs(path, object
 
 @pytest.mark.parametrize("path", STUDIO, ids=lambda path: path.stem)
 def test_every_pack_of_a_graph_is_named_at_its_pin_with_the_classes_used(path, object_info):
-    pins = {pack["name"]: pack for pack in tomllib.loads((ROOT / "runner" / "packs.toml").read_text("utf-8"))["pack"]}
+    pins = {
+        pack["name"]: pack
+        for pack in tomllib.loads((ROOT / "runner" / "assets" / "packs.toml").read_text("utf-8"))["pack"]
+    }
     named = declared(path)["requires"]["packs"]
     for pack in named:
         pin = pins[pack["name"]]

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from portrait_studio.portrait import faces, photos
-from portrait_studio.runner import job as jobs
-from portrait_studio.runner import source
-from portrait_studio.runner.client import Client
-from portrait_studio.runner.job import Result
-from portrait_studio.runner.studio import example_photos
+from portrait_studio.runner.client.client import Client
+from portrait_studio.runner.demo.studio import example_photos
+from portrait_studio.runner.jobs import build
+from portrait_studio.runner.jobs import job as jobs
+from portrait_studio.runner.jobs.job import Result
 
 from .shelf import WORKFLOWS
 
@@ -31,7 +31,7 @@ def run(host, tmp_path):
     def run_graph(name: str, settings: dict[str, str], pictures: list[Path] | None = None) -> Result:
         with Client(host.url) as client:
             upload = (lambda: jobs.upload_photos(client, pictures)) if pictures else None
-            job = source.job(client, WORKFLOWS / f"{name}.v1.json", settings, upload)
+            job = build.job(client, WORKFLOWS / f"{name}.v1.json", settings, upload)
             return jobs.run(job, client, tmp_path)
 
     return run_graph

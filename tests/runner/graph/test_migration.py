@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from portrait_studio.portrait.errors import PortraitError
 from portrait_studio.runner import graph as graphs
-from portrait_studio.runner.client import Client
+from portrait_studio.runner.client.client import Client
 from portrait_studio.runner.graph import migration, operations, widgets
 from portrait_studio.runner.graph.document import GraphError
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from portrait_studio.portrait import subjects
-from portrait_studio.runner.cli import app
+from portrait_studio.runner.commands.app import app
 from portrait_studio.trainer.kohya import installation
 
 NORA = Path(__file__).parents[3] / "pocket" / "subjects" / "nora"

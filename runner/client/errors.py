@@ -1,0 +1,97 @@
+"""What can go wrong between a graph and its pictures; every class carries its exit code (exit_codes.json)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ...portrait.errors import PortraitError
+
+EXIT_CODES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("exit_codes.json").read_text("utf-8"))
+
+
+def exit_code(name: str) -> int:
+    """Return the number of a named exit code."""
+    return EXIT_CODES[name]["code"]
+
+
+class PromptError(PortraitError):
+    """The prompt cannot be sent as it is; nothing was queued."""
+
+    exit_code = exit_code("graph")
+
+
+class PhotoError(PortraitError):
+    """A photo cannot be uploaded; nothing was queued."""
+
+    exit_code = exit_code("photo")
+
+
+class OutputError(PortraitError):
+    """The output folder cannot be written."""
+
+    exit_code = exit_code("output")
+
+
+class AddressError(PortraitError):
+    """There is no ComfyUI at the address."""
+
+    exit_code = exit_code("address")
+
+
+class NothingThereError(AddressError):
+    """Nothing listens at the address, or it does not answer in time."""
+
+
+class NotComfyUIError(AddressError):
+    """Something answers at the address, and it is not ComfyUI."""
+
+
+class HostError(PortraitError):
+    """The host could not be started, stopped answering, or will never finish."""
+
+    exit_code = exit_code("host")
+
+
+class ConnectionLostError(HostError):
+    """The connection broke before an answer came; the host may or may not have acted on the request."""
+
+
+class StalledError(HostError):
+    """The host answers, but the job makes no progress: its worker is dead or hangs."""
+
+
+class RefusedError(PortraitError):
+    """The host did not take the prompt, or took only a part of it.
+
+    `node_errors` is the host's own detail: node id -> {"class_type", "errors": [{"type", "message", "details"}]}.
+    """
+
+    exit_code = exit_code("refused")
+
+    def __init__(self, message: str, node_errors: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.node_errors = node_errors or {}
+
+
+class JobError(PortraitError):
+    """A job ended without everything that was asked of it; `prompt_id` is its name on the host."""
+
+    exit_code = exit_code("job")
+
+    def __init__(self, message: str, prompt_id: str = "") -> None:
+        super().__init__(message)
+        self.prompt_id = prompt_id
+
+
+class LostError(JobError):
+    """The host knows nothing of the job any more."""
+
+    exit_code = exit_code("lost")
+
+
+class JobTimeoutError(JobError):
+    """The job did not end in the time given to it."""
+
+    exit_code = exit_code("timeout")

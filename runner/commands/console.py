@@ -1,0 +1,47 @@
+"""The terminal that the commands share, and how an error is told there."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from ...portrait.errors import PortraitError
+from ..client import events
+
+out, err = Console(), Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """Tell a person something, on stderr; the text may carry rich's markup."""
+    err.print(text, highlight=False, soft_wrap=True)
+
+
+def write_json(row: Mapping[str, Any]) -> None:
+    """Write one JSON object as one line of stdout."""
+    sys.stdout.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def print_event(event: events.Event) -> None:
+    """Write an event as one line of stdout."""
+    sys.stdout.write(event.to_json() + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def reporting(as_json: bool) -> Iterator[None]:
+    """Turn an error into its one sentence and its exit code."""
+    try:
+        yield
+    except PortraitError as error:
+        if as_json:
+            print_event(events.Failed(error=type(error).__name__, message=str(error), exit_code=error.exit_code))
+        say(f"[red]{escape(str(error))}[/]")
+        raise typer.Exit(error.exit_code) from error

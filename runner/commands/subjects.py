@@ -1,0 +1,131 @@
+"""`portrait-studio subjects`: the people in a host's store, to look at, to hand on and to purge; no host need run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from ...portrait import subject_store as store
+from ...portrait.lock import locked
+from ...portrait.subjects import TRAINING, SubjectError
+from .console import out, reporting, say, write_json
+from .options import ComfyUI, Json, Store, Yes, store_of
+
+subjects = typer.Typer(help="The trained subjects of a host.", no_args_is_help=True)
+
+SHORT_LIST = 4
+Name = Annotated[str, typer.Argument(help="The subject's name, as `subjects list` shows it.")]
+
+
+@subjects.command("list")
+def list_command(comfyui: ComfyUI = None, folder: Store = None, as_json: Json = False) -> None:
+    """List the subjects with their prompt words, checkpoint and likeness; unfinished trainings too."""
+    with reporting(as_json):
+        entries = store.survey(store_of(comfyui, folder))
+        if as_json:
+            for entry in entries:
+                write_json(entry.as_dict())
+            return
+        if not entries:
+            say("There are no subjects yet; train one with the graph train-subject.")
+            return
+        table = Table(
+            Column("subject", no_wrap=True), "prompt words", "trained on", "likeness", "trained", "size", "state"
+        )
+        for entry in entries:
+            likeness = "" if entry.likeness is None else f"{entry.likeness:.2f}"
+            row = (entry.name, entry.prompt_words, entry.base, likeness, entry.trained[:10], _size(entry.size))
+            table.add_row(*map(escape, row), escape(entry.problem or entry.state))
+        out.print(table)
+
+
+@subjects.command("show")
+def show_command(name: Name, comfyui: ComfyUI = None, folder: Store = None, as_json: Json = False) -> None:
+    """Show all that is known of a subject: its card, and every file kept of it."""
+    with reporting(as_json):
+        facts = store.facts(name, store_of(comfyui, folder))
+        if as_json:
+            write_json(facts)
+            return
+        table = Table(Column("", no_wrap=True), Column("", overflow="fold"), show_header=False)
+        for key, value in {**{key: facts[key] for key in ("name", "state", "prompt_words")}, **facts["card"]}.items():
+            table.add_row(escape(key.replace("_", " ")), escape(_words(value)))
+        for file, size in facts["files"].items():
+            table.add_row("file", f"{escape(file)} ({_size(size)})")
+        out.print(table)
+
+
+@subjects.command("export")
+def export_command(
+    name: Name,
+    target: Annotated[Path, typer.Option("--out", "-o", help="A folder, or the file to write.")] = Path(),
+    kohya: Annotated[
+        bool, typer.Option("--kohya", help="Just the LoRA as .safetensors, in kohya's key names.")
+    ] = False,
+    comfyui: ComfyUI = None,
+    folder: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Write a subject to hand on: LoRA, card and a note in a zip; no photos, no hashes of photos, no embeddings."""
+    with reporting(as_json):
+        file = store.export(name, store_of(comfyui, folder), target, lora_only=kohya)
+        if as_json:
+            write_json({"event": "exported", "file": str(file), "size": file.stat().st_size})
+        inside = "the LoRA alone" if kohya else "LoRA, card without photos or embeddings, README"
+        say(f"[green]✓[/] {escape(file.name)} ({_size(file.stat().st_size)}): {inside}")
+
+
+@subjects.command("delete")
+def delete_command(
+    name: Name, comfyui: ComfyUI = None, folder: Store = None, yes: Yes = False, as_json: Json = False
+) -> None:
+    """Purge a subject: photos' crops, embeddings, class images, training states, LoRA and card."""
+    with reporting(as_json):
+        root = store_of(comfyui, folder)
+        facts = store.facts(name, root)
+        if not (yes or as_json) and not _agreed(name, len(facts["files"]), facts["size"]):
+            raise SubjectError("Nothing was deleted, since nobody said yes: answer y, or give --yes.")
+        if as_json and not yes:
+            raise SubjectError("Nothing was deleted: --json does not ask, so give --yes.")
+        with _not_in_training(root / name):
+            removed = store.delete(name, root)
+        if as_json:
+            write_json({"event": "deleted", "name": name, "files": removed})
+        say(
+            f"[green]✓[/] {escape(name)} is gone: {len(removed)} files. Pictures in ComfyUI's output and temp folders, "
+            "photos in its input folder, and exports are yours to delete."
+        )
+
+
+def _not_in_training(folder: Path) -> AbstractContextManager[None]:
+    """Return a context that keeps trainings of the subject out, and refuses to begin while one runs."""
+    if not (folder / TRAINING).is_dir():
+        return contextlib.nullcontext()
+    return locked(folder / TRAINING, folder.name)
+
+
+def _agreed(name: str, files: int, size: int) -> bool:
+    try:
+        return typer.confirm(f"Delete {name} ({files} files, {_size(size)}) for good?", err=True)
+    except typer.Abort:
+        return False
+
+
+def _words(value: object) -> str:
+    """Return a value of a card for a person to read: long lists by their length, the rest as it is."""
+    if isinstance(value, list) and len(value) > SHORT_LIST:
+        return f"{len(value)} of them (--json shows all)"
+    if isinstance(value, dict):
+        return "\n".join(f"{key.replace('_', ' ')}: {_words(one)}" for key, one in value.items())
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"

@@ -1,0 +1,287 @@
+"""Models that graphs need: found in a host's folders, told with size and licence, fetched over real https."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from portrait_studio.runner.assets import hashes
+from portrait_studio.runner.assets import models as known
+from portrait_studio.runner.assets.folders import read_folders, relative
+from portrait_studio.runner.assets.models import state_of, target_of
+from portrait_studio.runner.assets.requirements import RequiredModel
+from portrait_studio.runner.client.errors import PromptError, exit_code
+
+from ..assets.test_download import BODY, SHA, Server
+from ..command import invoke, one_sentence
+
+
+@pytest.fixture
+def installation(tmp_path) -> Path:
+    """A folder laid out as ComfyUI's."""
+    root = tmp_path / "ComfyUI"
+    (root / "models" / "upscale_models").mkdir(parents=True)
+    (root / "main.py").touch()
+    return root
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a graph that requires these models."""
+
+    def make(*models: dict) -> Path:
+        studio = {"name": "wants", "version": "1.0.0", "requires": {"models": list(models)}}
+        file = tmp_path / "wants.v1.json"
+        file.write_text(json.dumps({"version": 0.4, "nodes": [], "links": [], "extra": {"portrait_studio": studio}}))
+        return file
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> Path:
+    """A certificate for 127.0.0.1 with its key, in one file."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed: no https server can be had here")
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(file), "-out", f"{file}.crt"]
+    subprocess.run(command, check=True, capture_output=True)
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    return file
+
+
+@pytest.fixture
+def server(certificate, monkeypatch):
+    """The server of the download tests, over https with a certificate that this process trusts."""
+    server = Server()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
+    server.url = server.url.replace("http://", "https://")
+    monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+@pytest.fixture
+def model(server) -> dict:
+    size = {"sha256": SHA, "size": len(BODY), "license": "CC-BY-NC-SA-4.0"}
+    return {"role": "upscaler", "folder": "upscale_models", "file": "x4.safetensors", "url": server.url, **size}
+
+
+def test_a_missing_model_is_shown_asked_about_and_fetched(installation, write, model):
+    graph = write(model)
+    answer = invoke("models", "get", graph, "--comfyui", installation)
+    assert answer.exit_code == exit_code("download")
+    assert "nobody said yes" in answer.stderr
+    for words in ("x4.safetensors", "10.2 MB", "CC-BY-NC-SA-4.0", "127.0.0.1"):
+        assert words in answer.stderr
+    assert list((installation / "models" / "upscale_models").iterdir()) == []
+    answer = invoke("models", "get", graph, "--comfyui", installation, "--yes")
+    assert answer.exit_code == 0, answer.stderr
+    assert (installation / "models" / "upscale_models" / "x4.safetensors").read_bytes() == BODY
+    again = invoke("models", "get", graph, "--comfyui", installation)
+    assert again.exit_code == 0
+    assert "none is missing" in again.stderr
+
+
+def test_a_model_that_must_not_be_used_commercially_needs_more_than_a_yes(installation, write, model, server):
+    graph = write({**model, "non_commercial": True})
+    answer = invoke("models", "get", graph, "--comfyui", installation, "--yes")
+    assert answer.exit_code == exit_code("download")
+    assert "NON-COMMERCIAL" in answer.stderr
+    assert "--accept-non-commercial" in answer.stderr
+    assert server.asked == []
+    answer = invoke("models", "get", graph, "--comfyui", installation, "--yes", "--accept-non-commercial", "--json")
+    assert answer.exit_code == 0
+    events = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["model", "fetched"]
+    assert events[0]["state"] == "missing"
+
+
+def test_a_model_goes_into_the_folder_that_the_host_searches_first(installation, write, model, tmp_path):
+    pytest.importorskip("yaml")
+    (installation / "extra_model_paths.yaml").write_text(
+        "shared:\n  base_path: ../store\n  is_default: true\n  upscale_models: |\n    ESRGAN\n    RealESRGAN\n"
+    )
+    answer = invoke("models", "get", write(model), "--comfyui", installation, "--yes")
+    assert answer.exit_code == 0, answer.stderr
+    # The host, too, puts each line in front of the one before.
+    assert (tmp_path / "store" / "RealESRGAN" / "x4.safetensors").read_bytes() == BODY
+
+
+def test_a_redirect_from_https_to_http_is_not_followed(installation, write, model, server):
+    plain = Server()
+    server.location = plain.url
+    answer = invoke("models", "get", write(model), "--comfyui", installation, "--yes")
+    assert answer.exit_code == exit_code("download")
+    assert "not https" in answer.stderr
+    assert plain.asked == []
+    assert list((installation / "models" / "upscale_models").iterdir()) == []
+    plain.http.shutdown()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(installation, write, model, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.setattr("portrait_studio.runner.assets.download.ATTEMPTS", 1)
+    answer = invoke("models", "get", write(model), "--comfyui", installation, "--yes")
+    assert answer.exit_code == exit_code("download")
+    assert "CERTIFICATE_VERIFY_FAILED" in answer.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="another signal stops a command on Windows")
+def test_ctrl_c_keeps_what_there_is_for_the_next_call(installation, write, model, server, certificate):
+    server.pace = 0.02
+    graph = write(model)
+    command = [
+        sys.executable,
+        "-m",
+        "portrait_studio.runner",
+        "models",
+        "get",
+        graph,
+        "--comfyui",
+        installation,
+        "-y",
+    ]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    part = installation / "models" / "upscale_models" / "x4.safetensors.part"
+    end = time.monotonic() + 30
+    while not (part.exists() and part.stat().st_size > 1_000_000):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert "Stopped" in process.communicate(timeout=30)[1]
+    assert process.returncode == exit_code("interrupted")
+    server.pace, had = 0.0, part.stat().st_size
+    answer = invoke("models", "get", graph, "--comfyui", installation, "--yes")
+    assert answer.exit_code == 0
+    assert server.asked[-1] == f"bytes={had}-"
+    assert not part.exists()
+
+
+def test_one_model_that_cannot_be_had_does_not_keep_the_others_away(installation, write, model):
+    by_hand = {"role": "checkpoint", "folder": "checkpoints", "file": "b.safetensors", "source": "ask Anna"}
+    unchecked = {**by_hand, "file": "c.safetensors", "url": "https://127.0.0.1:1/c.safetensors"}
+    answer = invoke("models", "get", write(by_hand, unchecked, model), "--comfyui", installation, "--yes")
+    assert answer.exit_code == exit_code("download")
+    assert "ask Anna" in answer.stderr
+    assert "c.safetensors cannot be checked" in answer.stderr
+    assert (installation / "models" / "upscale_models" / "x4.safetensors").exists()
+
+
+def test_what_a_graph_can_do_without_is_fetched_when_asked_for(installation, write, model):
+    graph = write({**model, "optional": True})
+    assert "none is missing" in invoke("models", "get", graph, "--comfyui", installation).stderr
+    answer = invoke("models", "get", graph, "--comfyui", installation, "--optional", "--yes")
+    assert answer.exit_code == 0
+    assert (installation / "models" / "upscale_models" / "x4.safetensors").exists()
+
+
+def test_a_model_of_the_right_name_and_wrong_hash_is_told_and_left_alone(installation, write, model):
+    file = installation / "models" / "upscale_models" / "x4.safetensors"
+    file.write_bytes(b"!" * len(BODY))
+    answer = invoke("models", "get", write(model), "--comfyui", installation, "--yes")
+    assert answer.exit_code == exit_code("download")
+    assert "another content" in answer.stderr
+    assert file.read_bytes() == b"!" * len(BODY)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x.safetensors", "/etc/x.safetensors", "C:/x.safetensors", "a/../../x", "..\\x"]
+)
+def test_a_name_that_leads_out_of_its_folder_is_refused(installation, write, name):
+    with pytest.raises(PromptError, match="leads out"):
+        relative(name)
+    graph = write({"role": "x", "folder": "vae", "file": name, "url": "https://127.0.0.1/x", "sha256": SHA})
+    answer = invoke("models", "get", graph, "--comfyui", installation, "--yes")
+    assert answer.exit_code == exit_code("graph")
+    assert one_sentence(answer.stderr)
+
+
+def test_a_folder_without_a_comfyui_is_refused_in_one_sentence(tmp_path, write):
+    answer = invoke("models", "get", write(), "--comfyui", tmp_path)
+    assert answer.exit_code == exit_code("host")
+    assert one_sentence(answer.stderr)
+
+
+@pytest.mark.host
+def test_the_folders_are_those_that_the_host_itself_names(host, comfyui):
+    """The real host and our reading of the same files agree, folder by folder and in order."""
+    with urllib.request.urlopen(f"{host.url}/internal/folder_paths") as answer:
+        told = json.load(answer)
+    read = read_folders(comfyui.resolve(), [host.work / "nodes.json", host.work / "model_paths.json"])
+    outputs = str(host.output)  # what nodes save goes there, and is searched last
+    packs = [name for name in told if name.startswith(("ultralytics", "portrait_studio", "sams"))]
+    for name, paths in told.items():
+        if name not in packs:
+            want = [path for path in paths if not path.startswith(outputs)]
+            assert [str(path) for path in read.of(name)] == want, name
+    assert len(told) > 15
+
+
+def test_a_file_is_read_once_for_its_hash_and_again_when_it_changes(tmp_path, monkeypatch):
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(b"one")
+    read = []
+    plain = hashes._digest
+    monkeypatch.setattr(hashes, "_digest", lambda source: read.append(1) or plain(source))
+    assert hashes.known_hash(file) == ""
+    for _ in range(3):
+        assert hashes.hash_of(file) == hashlib.sha256(b"one").hexdigest()
+    assert len(read) == 1
+    stat = file.stat()
+    file.write_bytes(b"ten")
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1000))
+    assert hashes.hash_of(file) == hashlib.sha256(b"ten").hexdigest()
+    file.write_bytes(b"two!")
+    assert hashes.known_hash(file) == ""
+    assert hashes.hash_of(file) == hashlib.sha256(b"two!").hexdigest()
+    (tmp_path / hashes.MEMORY).write_text("[spoilt")
+    assert hashes.hash_of(file) == hashlib.sha256(b"two!").hexdigest()
+
+
+def test_a_large_file_is_not_read_unless_asked_for(installation, monkeypatch):
+    monkeypatch.setattr(known, "HASH_AT_ONCE", 3)
+    file = installation / "models" / "vae" / "a.safetensors"
+    file.parent.mkdir()
+    file.write_bytes(b"large")
+    folders = read_folders(installation)
+    model = RequiredModel("vae", "a.safetensors", sha256=SHA)
+    assert (state_of(model, folders).state, state_of(model, folders).checked) == ("present", False)
+    assert state_of(model, folders, read=True).state == "different"
+    # What was read once is known from then on.
+    assert (state_of(model, folders).state, state_of(model, folders).checked) == ("different", True)
+
+
+def test_a_size_that_differs_needs_no_reading(installation):
+    file = installation / "models" / "upscale_models" / "x4.safetensors"
+    file.write_bytes(b"small")
+    state = state_of(RequiredModel("upscale_models", "x4.safetensors", sha256=SHA, size=9), read_folders(installation))
+    assert state.state == "different"
+    assert not (file.parent / hashes.MEMORY).exists()
+
+
+def test_a_copy_that_hides_another_is_known(installation, tmp_path):
+    store = tmp_path / "store" / "upscale_models"
+    store.mkdir(parents=True)
+    for folder in (store, installation / "models" / "upscale_models"):
+        (folder / "x4.safetensors").write_bytes(b"x")
+    folders = read_folders(installation, beside=tmp_path / "store")
+    state = state_of(RequiredModel("upscale_models", "x4.safetensors"), folders)
+    assert state.file == installation / "models" / "upscale_models" / "x4.safetensors"
+    assert state.hidden == (store / "x4.safetensors",)
+    assert target_of(state.model, folders).parent == installation / "models" / "upscale_models"
