@@ -1,15 +1,26 @@
-"""One process at a time in a folder; a lock whose process is gone is taken over."""
+"""One process at a time on a subject. The operating system keeps the lock and drops it when its holder ends."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from .errors import PortraitError
 
-LOCK = "lock"
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that somebody has open cannot be removed in the first place
+    fcntl = None
+
+LOCKS = ".locks"
+HELD, HOLDER = "held", "holder"
+FORMER = Path("training") / "lock"  # what an earlier version left; it means nothing now
+LONGEST_PID = 20  # digits
 
 
 class BusyError(PortraitError):
@@ -21,69 +32,60 @@ class LockError(PortraitError):
 
 
 @contextlib.contextmanager
-def locked(folder: Path, subject: str) -> Iterator[None]:
-    """Keep other trainings of a subject out of `folder`, which is made when it is not there.
+def locked(store: Path, subject: str) -> Iterator[None]:
+    """Keep all others off a subject while the body runs: other processes, and other threads of this one.
 
-    Raises BusyError when another living process holds it, LockError when the disk refuses.
+    `store` is the folder of all subjects and `subject` the name of a folder in it; neither has to exist. The lock is a
+    folder of its own in `store`, never removed: removing a lock that somebody is about to take lets two in. It is named
+    by a hash, so that nothing tells the name of a subject that was deleted.
+
+    Raises BusyError when somebody else holds it, LockError when the disk refuses.
     """
-    lock = folder / LOCK
+    place = store / LOCKS / hashlib.sha256(subject.casefold().encode()).hexdigest()[:16]
+    with contextlib.ExitStack() as held:
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(place / HELD, timeout=0))
+            held.enter_context(_folder_locked(place))
+            (store / subject / FORMER).unlink(missing_ok=True)
+            (place / HOLDER).write_text(str(os.getpid()), "ascii")
+        except Timeout:
+            holder = _holder(place)
+            who = f" (process {holder})" if holder else ""
+            raise BusyError(
+                f"The subject {subject!r} is being trained already{who}; wait for it, or choose another name."
+            ) from None
+        except OSError as error:
+            raise LockError(
+                f"The training of {subject!r} cannot be locked ({error.strerror}); look at the folder's permissions."
+            ) from None
+        yield
+
+
+@contextlib.contextmanager
+def _folder_locked(folder: Path) -> Iterator[None]:
+    """Lock a folder itself, where the system can: the file in it may be removed or replaced by hand. Raises Timeout."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        taken = any(_take(lock) for _ in range(2))
-    except OSError as error:
-        raise LockError(
-            f"The training of {subject!r} cannot be locked ({error.strerror}); look at the folder's permissions."
-        ) from None
-    if not taken:
-        owner = _owner(lock)
-        who = f" (process {owner})" if owner else ""
-        raise BusyError(f"The subject {subject!r} is being trained already{who}; wait for it, or choose another name.")
-    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Timeout(str(folder)) from None
+        except OSError:
+            pass  # some network file systems lock files and not folders: there the lock of the file counts alone
         yield
     finally:
-        with contextlib.suppress(OSError):
-            lock.unlink()
+        os.close(handle)
 
 
-def _take(lock: Path) -> bool:
-    """Take the lock, or remove it when its owner is gone; return whether it was taken."""
+def _holder(place: Path) -> int | None:
+    """Return the process that says it holds the lock: for a person to read, nothing depends on it."""
     try:
-        handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-    except FileExistsError:
-        owner = _owner(lock)
-        if owner is None or not alive(owner):
-            lock.unlink(missing_ok=True)
-        return False
-    with os.fdopen(handle, "w") as file:
-        file.write(str(os.getpid()))
-    return True
-
-
-def _owner(lock: Path) -> int | None:
-    try:
-        return int(lock.read_text("ascii"))
+        with (place / HOLDER).open(encoding="ascii") as file:
+            text = file.read(LONGEST_PID + 1)
     except (OSError, ValueError):
         return None
-
-
-def alive(process: int) -> bool:
-    """Return whether a process of this machine runs."""
-    if os.name != "posix":
-        return _windows_alive(process)  # os.kill would end it there instead of asking
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _windows_alive(process: int) -> bool:
-    import ctypes
-
-    kernel = ctypes.windll.kernel32  # pyright: ignore[reportAttributeAccessIssue]: there on Windows alone
-    handle = kernel.OpenProcess(0x1000, False, process)  # PROCESS_QUERY_LIMITED_INFORMATION
-    if handle:
-        kernel.CloseHandle(handle)
-    return bool(handle)
+    return int(text) if text.isdecimal() and len(text) <= LONGEST_PID else None

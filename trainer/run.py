@@ -71,7 +71,7 @@ def train(model: Model, photos: TrainingSet, job: Job, root: Path, watch: Watch 
     name = subjects.clean_name(job.name)
     folder = root / name / files.TRAINING
     try:
-        with locked(folder, name):
+        with locked(root, name):
             return _Session(model, photos, job, name, root, watch or Watch()).run()
     finally:
         with contextlib.suppress(OSError):  # nothing is removed that anything was kept in

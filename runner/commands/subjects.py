@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +12,7 @@ from rich.table import Column, Table
 
 from ...portrait import subject_store as store
 from ...portrait.lock import locked
-from ...portrait.subjects import TRAINING, SubjectError
+from ...portrait.subjects import SubjectError
 from .console import out, reporting, say, write_json
 from .options import ComfyUI, Json, Store, Yes, store_of
 
@@ -94,7 +92,7 @@ def delete_command(
             raise SubjectError("Nothing was deleted, since nobody said yes: answer y, or give --yes.")
         if as_json and not yes:
             raise SubjectError("Nothing was deleted: --json does not ask, so give --yes.")
-        with _not_in_training(root / name):
+        with locked(root, name):
             removed = store.delete(name, root)
         if as_json:
             write_json({"event": "deleted", "name": name, "files": removed})
@@ -102,13 +100,6 @@ def delete_command(
             f"[green]✓[/] {escape(name)} is gone: {len(removed)} files. Pictures in ComfyUI's output and temp folders, "
             "photos in its input folder, and exports are yours to delete."
         )
-
-
-def _not_in_training(folder: Path) -> AbstractContextManager[None]:
-    """Return a context that keeps trainings of the subject out, and refuses to begin while one runs."""
-    if not (folder / TRAINING).is_dir():
-        return contextlib.nullcontext()
-    return locked(folder / TRAINING, folder.name)
 
 
 def _agreed(name: str, files: int, size: int) -> bool:

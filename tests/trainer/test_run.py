@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from portrait_studio.portrait import subjects
+from portrait_studio.portrait.lock import LOCKS
 from portrait_studio.trainer import judge, run, state
 from portrait_studio.trainer.loop import LossError
 from portrait_studio.trainer.settings import TrainSettings
@@ -154,7 +155,7 @@ def test_any_name_stays_inside_the_subjects_folder(tmp_path, judged, name, folde
     done = run.train(SmallModel(), training_set(), job(name), root)
     assert done.subject.name == folder
     assert [entry.name for entry in tmp_path.iterdir()] == ["subjects"]
-    assert [entry.name for entry in root.iterdir()] == [folder]
+    assert {entry.name for entry in root.iterdir()} == {LOCKS, folder}
 
 
 def test_the_lora_says_nothing_about_people_photos_or_folders(tmp_path, judged):

@@ -58,7 +58,7 @@ def train_subject(
             f"There is a subject named {name!r} already; choose another name, or allow it to be replaced."
         )
     folder = root / name / files.TRAINING
-    with locked(folder, name):
+    with locked(root, name):
         session = _Session(photos, job, checkpoint, installation, root, watch or Watch(), cancelled)
         try:
             return session.run(name, layout)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import typer
 from safetensors.numpy import save_file
 
 from portrait_studio.portrait import subjects
+from portrait_studio.portrait.lock import LOCKS, locked
 from portrait_studio.portrait.subjects import Subject
 from portrait_studio.runner.client.errors import exit_code
 
@@ -106,18 +106,14 @@ def test_deleting_leaves_an_empty_store(comfyui):
     done = invoke("subjects", "delete", NAME, "--comfyui", comfyui, "--yes", "--json")
     assert done.exit_code == 0
     assert json.loads(done.stdout)["files"] == ["card.json", "lora.safetensors", "references.safetensors"]
-    assert list(store(comfyui).iterdir()) == []
+    assert [path.name for path in store(comfyui).iterdir()] == [LOCKS]
 
 
 def test_a_subject_in_training_is_not_deleted(comfyui):
-    training = store(comfyui) / NAME / subjects.TRAINING
-    training.mkdir()
-    (training / "lock").write_text(str(os.getppid()))
-    refused = invoke("subjects", "delete", NAME, "--comfyui", comfyui, "--yes")
+    with locked(store(comfyui), NAME):
+        refused = invoke("subjects", "delete", NAME, "--comfyui", comfyui, "--yes")
     assert refused.exit_code == exit_code("failed")
     assert "is being trained" in refused.stderr
     assert (store(comfyui) / NAME / "lora.safetensors").exists()
-    (training / "lock").write_text("0")
-    (training / "lock").unlink()
     assert invoke("subjects", "delete", NAME, "--comfyui", comfyui, "--yes").exit_code == 0
-    assert list(store(comfyui).iterdir()) == []
+    assert [path.name for path in store(comfyui).iterdir()] == [LOCKS]
