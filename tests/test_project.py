@@ -67,7 +67,7 @@ PACKAGES = {  # the module's name, where the package is called otherwise
     "yaml": "pyyaml",
 }
 GUARDED = {"insightface", "pillow-heif"}  # optional: asked for where they are used, with a sentence when missing
-OF_THE_HOST = HOST_MODULES | {"torch", "scipy"}
+OF_THE_HOST = HOST_MODULES | {"torch"}
 
 
 def project() -> dict:
@@ -89,7 +89,7 @@ def packages_of(files: list[Path]) -> set[str]:
 
 def test_requirements_txt_is_what_the_nodes_import():
     nodes = closure([ROOT / "__init__.py", ROOT / "nodes" / "__init__.py"])
-    assert packages_of(nodes) == names(for_the_canvas()) - {"scipy"}  # which colour-science is of no use without
+    assert packages_of(nodes) == names(for_the_canvas())
 
 
 def test_the_wheel_depends_on_what_the_command_line_imports():
