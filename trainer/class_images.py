@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from ..portrait.decoding import read_rgb
 from . import files, state
 from .settings import TrainSettings
 
@@ -85,6 +85,6 @@ def _load(folder: Path, facts: Mapping[str, Any]) -> ClassImages | None:
         if known != dict(facts):
             return None
         names = [folder / f"class-{index:03d}.png" for index in range(len(captions))]
-        return [(np.asarray(Image.open(name).convert("RGB")), text) for name, text in zip(names, captions, strict=True)]
+        return [(read_rgb(name, ["PNG"]), text) for name, text in zip(names, captions, strict=True)]
     except (OSError, ValueError, KeyError):
         return None

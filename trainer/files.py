@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from ..portrait import subjects
+from ..portrait.decoding import read_rgb
 from . import state
 from .examples import TrainingSet
 from .settings import TrainSettings
@@ -103,7 +104,7 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
 def load_pictures(folder: Path, label: str) -> list[np.ndarray]:
     """Return the judged pictures `<label>-<number>.png` of a folder, in order."""
     count = len(list(folder.glob(f"{label}-*.png")))
-    return [np.asarray(Image.open(folder / f"{label}-{index}.png").convert("RGB")) for index in range(count)]
+    return [read_rgb(folder / f"{label}-{index}.png", ["PNG"]) for index in range(count)]
 
 
 def clear(folder: Path, samples: bool = False) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image
 
 from ...portrait.contact_sheet import PAPER
+from ...portrait.decoding import read_rgb
 from ...portrait.sheet import Tile, draw_sheet
 from ..client import Client, HostInfo, LocalHost, events
 from ..jobs import Job, Result, StageResult, build, output, run, upload_photos
@@ -139,7 +140,9 @@ def _report(
     shutil.copyfile(folder / last, portrait)
     tiles = _before_and_after(trained, folder) if trained else []
     shown = [stage for stage in result.stages if stage.file]
-    tiles += [Tile(Image.open(folder / str(stage.file)), stage.title, _caption(stage)) for stage in shown]
+    tiles += [
+        Tile(Image.fromarray(read_rgb(folder / str(stage.file))), stage.title, _caption(stage)) for stage in shown
+    ]
     heading = f"{job.graph} {job.version}, seed {job.parameters.get('seed')}, {about.device}, {seconds:.0f} s"
     draw_sheet(tiles, heading, columns=4 if trained else 3).save(folder / "contact_sheet.png")
     checkpoint = next(
@@ -167,7 +170,7 @@ def _before_and_after(trained: Trained, folder: Path) -> list[Tile]:
         files = trained.pictures[stage.name]
         for file in files:
             shutil.copyfile(trained.folder / file, folder / file)
-        pictures = [Image.open(folder / file).convert("RGB") for file in files]
+        pictures = [Image.fromarray(read_rgb(folder / file)) for file in files]
         columns = math.ceil(math.sqrt(len(pictures)))
         wide, high = pictures[0].size
         together = Image.new("RGB", (columns * wide, math.ceil(len(pictures) / columns) * high), PAPER)

@@ -160,8 +160,10 @@ def _finite(digits: str) -> float:
 def _embedded(path: Path) -> str:
     from PIL import Image
 
+    from ...portrait.decoding import opened
+
     try:
-        with Image.open(path) as picture:
+        with opened(path) as picture:
             text = picture.info.get("workflow")
             if text is None:
                 # Animated WebP carries "workflow:{...}" in the EXIF text tags.

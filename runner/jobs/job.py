@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ...portrait import photos as photographs
+from ...portrait import decoding
 from ..client import AddressError, Client, HostError, HostInfo, Outcome, OutputError, PhotoError, events
 from . import output, record
 from .record import Stage
@@ -54,8 +54,8 @@ def upload_photos(
     complaints = []
     for photo in photos:
         try:
-            photographs.read(photo)
-        except photographs.PhotoError as error:
+            decoding.check(photo)
+        except decoding.PhotoError as error:
             complaints.append(str(error))
     if complaints:
         raise PhotoError(" ".join(complaints))

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ...portrait import identity, subjects
+from ...portrait.decoding import read_rgb
 from ...portrait.lock import locked
 from .. import buckets, class_images, curves, files, fusion, judge, state
 from ..examples import TrainingSet
@@ -151,7 +151,7 @@ class _Session:
         return [drawn[number] for number in range(len(self.asked))]
 
     def _verdict(self, step: int, drawn: Sequence[Path], fused: tuple[int, ...] = ()) -> Verdict:
-        pictures = [np.asarray(Image.open(path).convert("RGB")) for path in drawn]
+        pictures = [read_rgb(path) for path in drawn]
         base = self.verdicts[0] if self.verdicts else None
         verdict = judge.judge(step, pictures, self.asked, self.person, self.embedder, base)
         verdict = replace(verdict, fused=fused)
@@ -184,7 +184,7 @@ class _Session:
 
     def _drawn_class(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
         prompts = [Prompt(text, "", seed) for text, seed in zip(texts, seeds, strict=True)]
-        return [np.asarray(Image.open(path).convert("RGB")) for path in self._draw(prompts, "class")]
+        return [read_rgb(path) for path in self._draw(prompts, "class")]
 
     def _fuse(self, judged: dict[int, Path], questions: Sequence[Prompt]) -> None:
         """Fuse the best checkpoints, and judge the fusion by what sd-scripts draws with it."""

@@ -1,0 +1,328 @@
+"""Picture files to upright RGB in sRGB: whole, reduced, or a few regions of them.
+
+A phone's photo has 12 to 108 megapixels, of which most uses need a small part. JPEG files are decoded at the scale that
+is asked for (its transform gives 1/2, 1/4 and 1/8 at a fraction of the time and memory); other formats are decoded
+whole, one at a time, and reduced before anything else is done with them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import struct
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
+
+from .errors import PortraitError
+
+# Pillow opens many more, and hands PostScript to Ghostscript. MPO, the phones' file of several JPEGs, opens as JPEG.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
+HEIF_SUFFIXES = frozenset({".heic", ".heif"})
+# Phones with a 108 MP sensor save 12,000 x 9,000 px; as float32 a picture of 120 MP already takes 1.4 GB.
+MAX_SIDE = 20_000
+MAX_PIXELS = 120_000_000
+PAPER = (255, 255, 255)
+JPEG_SCALES = (8, 4, 2)
+# A reduced picture may have fewer pixels than it could, down to this part, when JPEG decodes straight to that size.
+LEAST_PART = 0.6
+ONE_AT_A_TIME = 16_000_000  # pixels; decoded pictures above it are never held by two threads at once
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_large = threading.Lock()
+
+Box = tuple[int, int, int, int]
+
+
+class PhotoError(PortraitError):
+    """A photograph cannot be read; the message names it."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A region of a picture: RGB uint8 `[h, w, 3]`, and where it lies.
+
+    The point (x, y) of the patch is (left + x * scale, top + y * scale) of the whole upright picture, in pixels.
+    """
+
+    pixels: np.ndarray
+    left: float = 0.0
+    top: float = 0.0
+    scale: float = 1.0
+
+
+@contextlib.contextmanager
+def opened(source: Path | bytes, formats: Sequence[str] = FORMATS) -> Iterator[Image.Image]:
+    """Open a picture, if it is of one of the formats (Pillow's names), whatever its file name says.
+
+    Raises PIL.UnidentifiedImageError for any other format, and what Pillow raises for damaged files.
+    """
+    Image.init()
+    known = [name for name in formats if name in Image.OPEN]
+    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=known) as picture:
+        yield picture
+
+
+def read_rgb(path: Path, formats: Sequence[str] = FORMATS) -> np.ndarray:
+    """Return a picture that this project wrote itself, as RGB uint8 `[H, W, 3]`, as it is stored."""
+    with opened(path, formats) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def read_whole(path: Path) -> np.ndarray:
+    """Return a photograph as RGB uint8 `[H, W, 3]`, upright, in sRGB; see photos.read. Raises PhotoError."""
+    with _photograph(path) as picture, _decoded(picture) as frame:
+        return np.asarray(_finished(frame, picture))
+
+
+def read_reduced(path: Path, most: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return a photograph like `read_whole`, with at most `most` pixels, and its whole size (width, height).
+
+    A photograph that has no more is returned whole; others keep at least LEAST_PART of `most`. Raises PhotoError.
+    """
+    with _photograph(path) as picture:
+        size = picture.size
+        _draft(picture, _scale_for_area(size, most))
+        with _decoded(picture) as frame:
+            frame = _shrunk(frame, picture, most)
+            width, height = size[::-1] if _orientation(picture) >= 5 else size
+            return np.asarray(_finished(frame, picture)), (width, height)
+
+
+def read_regions(path: Path, boxes: Sequence[Box], least: int) -> list[Patch]:
+    """Return regions of a photograph; `boxes` are (left, top, right, bottom) in pixels of the whole upright picture.
+
+    The file is decoded once. A region keeps at least `least` pixels along its longer side where the photograph has
+    them; a JPEG is not decoded finer than that takes. What lies outside the picture is left out. Raises PhotoError.
+    """
+    with _photograph(path) as picture:
+        stored = picture.size
+        longest = min((max(right - left, bottom - top) for left, top, right, bottom in boxes), default=0)
+        scale = _draft(picture, next((scale for scale in JPEG_SCALES if longest >= scale * least), 1))
+        with _decoded(picture) as frame:
+            turn = _orientation(picture)
+            return [_patch(frame, picture, stored, box, scale, turn) for box in boxes]
+
+
+def check(path: Path) -> None:
+    """Decode a photograph to its end, in as little memory as its format allows. Raises PhotoError as `read` does."""
+    with _photograph(path) as picture:
+        _draft(picture, JPEG_SCALES[0])
+        with _decoded(picture):
+            pass
+
+
+@contextlib.contextmanager
+def _photograph(path: Path) -> Iterator[Image.Image]:
+    """Open a file's first frame, its size checked; whatever is wrong with it becomes a PhotoError that names it."""
+    data = _bytes(path)
+    if path.suffix.lower() in HEIF_SUFFIXES or _is_heif(data):
+        _register_heif(path.name)
+    try:
+        with _strict_pillow(), opened(data) as picture:
+            _refuse_giants(path.name, picture.size)
+            picture.seek(0)
+            yield picture
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PhotoError(_giant(path.name)) from error
+    except UnidentifiedImageError as error:
+        raise PhotoError(
+            f"{path.name} is not a picture that can be read, whatever its name says; export it as JPEG or PNG."
+        ) from error
+    # Pillow's decoders meet damaged bytes with any of these.
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, OverflowError, MemoryError) as error:
+        raise PhotoError(f"{path.name} is damaged or cut short ({error}); copy or export it again.") from error
+
+
+def _bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise PhotoError(f"{path.name} is a folder; name the photos in it.")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PhotoError(
+            f"{path.name} cannot be opened ({error.strerror or error}); check its name and place."
+        ) from error
+    if not data:
+        raise PhotoError(f"{path.name} is empty (0 bytes); copy it again from the camera or phone.")
+    return data
+
+
+@contextlib.contextmanager
+def _decoded(picture: Image.Image) -> Iterator[Image.Image]:
+    """Decode the picture, at 8 bit a sample."""
+    large = picture.width * picture.height > ONE_AT_A_TIME
+    with _large if large else contextlib.nullcontext():
+        picture.load()
+        yield _eight_bit(picture)
+
+
+def _draft(picture: Image.Image, scale: int) -> int:
+    """Ask for a JPEG at 1/`scale` of its size; return the scale that it will have, 1 for every other format."""
+    width, height = picture.size
+    if scale == 1 or min(width, height) < scale:
+        return 1
+    drafted = picture.draft(None, (width // scale, height // scale))
+    return round(width / drafted[1][2]) if drafted else 1
+
+
+def _scale_for_area(size: tuple[int, int], most: int) -> int:
+    area = size[0] * size[1]
+    if area <= most:
+        return 1
+    return next((scale for scale in JPEG_SCALES if area >= LEAST_PART * most * scale**2), 1)
+
+
+def _shrunk(frame: Image.Image, picture: Image.Image, most: int) -> Image.Image:
+    factor = math.sqrt(most / (frame.width * frame.height))
+    if factor >= 1:
+        return frame
+    if frame.mode in ("P", "PA", "1") or "transparency" in frame.info:
+        frame = frame.convert("L" if frame.mode == "1" else "RGBA")
+    size = max(1, math.floor(frame.width * factor)), max(1, math.floor(frame.height * factor))
+    return frame.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _patch(frame: Image.Image, picture: Image.Image, stored: tuple[int, int], box: Box, scale: int, turn: int) -> Patch:
+    width, height = stored[::-1] if turn >= 5 else stored
+    left, top = min(max(0, box[0]), width - 1), min(max(0, box[1]), height - 1)
+    clipped = left, top, min(max(left + 1, box[2]), width), min(max(top + 1, box[3]), height)
+    left, top, right, bottom = _as_stored(clipped, width, height, turn)
+    inner = left // scale, top // scale, math.ceil(right / scale), math.ceil(bottom / scale)
+    covered = inner[0] * scale, inner[1] * scale, inner[2] * scale, inner[3] * scale
+    lies = _as_upright(covered, width, height, turn)
+    return Patch(np.asarray(_finished(frame.crop(inner), picture)), lies[0], lies[1], scale)
+
+
+def _as_stored(box: Box, width: int, height: int, turn: int) -> Box:
+    """Return a box of the upright picture (width x height px) in the picture as its orientation has it stored."""
+    left, top, right, bottom = _flipped(box, width, height, turn)
+    return (top, left, bottom, right) if turn >= 5 else (left, top, right, bottom)
+
+
+def _as_upright(box: Box, width: int, height: int, turn: int) -> Box:
+    """Return a box of the stored picture in the upright one, of width x height px."""
+    left, top, right, bottom = box
+    return _flipped((top, left, bottom, right) if turn >= 5 else box, width, height, turn)
+
+
+def _flipped(box: Box, width: int, height: int, turn: int) -> Box:
+    left, top, right, bottom = box
+    if turn in (2, 3, 6, 7):
+        left, right = width - right, width - left
+    if turn in (3, 4, 7, 8):
+        top, bottom = height - bottom, height - top
+    return left, top, right, bottom
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Return the EXIF orientation of a decoded picture, 1 to 8; a damaged EXIF block leaves it as it is stored."""
+    with contextlib.suppress(SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
+        turn = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        return turn if turn in TURNS else 1
+    return 1
+
+
+def _finished(frame: Image.Image, picture: Image.Image) -> Image.Image:
+    """Return a frame of a picture, or a part of one, as upright RGB in sRGB."""
+    profile = picture.info.get("icc_profile")
+    turn = _orientation(picture)
+    if turn in TURNS:
+        frame = frame.transpose(TURNS[turn])
+    alpha = None
+    if frame.mode == "P" or "transparency" in frame.info:
+        frame = frame.convert("RGBA")
+    if frame.mode in ("LA", "RGBA", "PA", "La", "RGBa"):
+        frame = frame.convert("RGBA") if frame.mode != "LA" else frame
+        alpha = frame.getchannel("A")
+        frame = frame.convert("L" if frame.mode == "LA" else "RGB")
+    frame = _srgb(frame, profile)
+    if alpha is not None:
+        frame = Image.composite(frame, Image.new("RGB", frame.size, PAPER), alpha)
+    return frame
+
+
+@contextlib.contextmanager
+def _strict_pillow() -> Iterator[None]:
+    """Refuse truncated files even if another pack told Pillow to accept them; our size check replaces its warning."""
+    lenient = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+
+
+def _giant(name: str, size: tuple[int, int] | None = None) -> str:
+    dimensions = f"{size[0]} x {size[1]} px" if size else "far more pixels than a photo"
+    return (
+        f"{name} is too large ({dimensions}; the limit is {MAX_SIDE} px a side and {MAX_PIXELS // 10**6} megapixels); "
+        "save it smaller."
+    )
+
+
+def _refuse_giants(name: str, size: tuple[int, int]) -> None:
+    if max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
+        raise PhotoError(_giant(name, size))
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """Return pictures of 16 and 32 bit a sample scaled to 8 bit, and every other picture as it is.
+
+    Pillow itself clips them (mode I;16 and I) or truncates them (F) when it converts.
+    """
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture).astype(np.uint16) / 257.0 + 0.5).astype(np.uint8))
+    if picture.mode == "I":  # 16-bit greyscale in older Pillows, or true 32-bit integers
+        values = np.asarray(picture).astype(np.float64)
+        return _scaled(values, 65535.0 if values.max(initial=0) <= 65535 else 2.0**31 - 1)
+    if picture.mode == "F":  # floating point TIFFs hold 0..1 by convention, some hold 0..255
+        values = np.nan_to_num(np.asarray(picture).astype(np.float64))
+        return _scaled(values, 1.0 if values.max(initial=0) <= 1.0 else 255.0)
+    return picture
+
+
+def _scaled(values: np.ndarray, top: float) -> Image.Image:
+    return Image.fromarray((np.clip(values / top, 0, 1) * 255 + 0.5).astype(np.uint8))
+
+
+def _srgb(frame: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return the frame as RGB, through its ICC profile when it has one that fits."""
+    if profile and frame.mode in ("RGB", "L", "CMYK"):
+        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            converted = ImageCms.profileToProfile(
+                frame, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+            if converted is not None:
+                return converted
+    return frame.convert("RGB")
+
+
+def _is_heif(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+def _register_heif(name: str) -> None:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise PhotoError(
+            f"{name} is a HEIC picture, which needs the package pillow-heif; install it, or export the photo as JPEG."
+        ) from error
+    pillow_heif.register_heif_opener()
