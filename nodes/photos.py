@@ -171,7 +171,7 @@ class PortraitPhotoReport(io.ComfyNode):
         references: list[torch.Tensor] | None = None,
     ) -> io.NodeOutput:
         """Judge the photos and draw the sheet."""
-        from comfy.utils import ProgressBar
+        from ..trainer.host import ProgressBar
 
         pictures = [frame[None] for image in images for frame in image]
         pixels = [to_uint8(picture[0]) for picture in pictures]
@@ -200,7 +200,7 @@ class PortraitPhotoReport(io.ComfyNode):
 def _accepted(pictures: Sequence[torch.Tensor], result: report.Report) -> tuple[Any, Any]:
     if result.accepted:
         return [pictures[index] for index in result.accepted], [result.verdicts[i].name for i in result.accepted]
-    from comfy_execution.graph_utils import ExecutionBlocker
+    from ..trainer.host import ExecutionBlocker
 
     # An empty list would crash the nodes behind; so the sheet is shown, and they say why they did not run.
     reasons = "; ".join(f"{verdict.name}: {verdict.reason}" for verdict in result.verdicts)

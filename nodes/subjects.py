@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import comfy.sd
-import comfy.utils
-from comfy.weight_adapter.lora import LoRAAdapter
-
 from ..portrait import presets, subjects
 from ..portrait.errors import PortraitError
 from .api import io
@@ -96,8 +92,10 @@ def with_lora(
     model: Any, clip: Any, person: subjects.Subject, strength_model: float, strength_clip: float
 ) -> tuple[Any, Any]:
     """Return model and clip with the person's LoRA. Raises PortraitError when it does not fit this checkpoint."""
-    lora = comfy.utils.load_torch_file(str(person.lora), safe_load=True)
-    new_model, new_clip = comfy.sd.load_lora_for_models(model, clip, lora, strength_model, strength_clip)
+    from ..trainer.host import load_lora_for_models, load_torch_file
+
+    lora = load_torch_file(str(person.lora), safe_load=True)
+    new_model, new_clip = load_lora_for_models(model, clip, lora, strength_model, strength_clip)
     pairs = ((new_model, model), (new_clip.patcher, clip.patcher))
     added = sum(_patches(new) - _patches(old) for new, old in pairs)
     # Layers of one name have other shapes in other models; ComfyUI would log each and go on without it.
@@ -118,11 +116,13 @@ def _patches(patcher: Any) -> int:
 
 def _misfits(patcher: Any) -> bool:
     """Return whether a LoRA patch changes another number of weights than its layer has."""
+    from ..trainer.host import LoRAAdapter, get_attr
+
     for key, patches in patcher.patches.items():
         _, adapter, _, offset, _ = patches[-1]
         if not isinstance(adapter, LoRAAdapter) or offset is not None:
             continue
         up, down = adapter.weights[:2]
-        if up.shape[0] * down[0].numel() != comfy.utils.get_attr(patcher.model, key).numel():
+        if up.shape[0] * down[0].numel() != get_attr(patcher.model, key).numel():
             return True
     return False

@@ -151,9 +151,8 @@ class PortraitTrainLoRA(io.ComfyNode):
     @classmethod
     def execute(cls, **given: list[Any]) -> io.NodeOutput:
         """Prepare the photos, train, and apply the result."""
-        from comfy.utils import ProgressBar
-
         from ..trainer import run
+        from ..trainer.host import ProgressBar
         from ..trainer.native import NativeModel
         from .subjects import with_lora
 

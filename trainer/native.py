@@ -1,4 +1,4 @@
-"""The host's own MODEL, CLIP and VAE made trainable: here and in text_encoder.py training meets ComfyUI, and only here.
+"""The host's own MODEL, CLIP and VAE made trainable.
 
 Training works on a copy of the UNet in the training precision, so that nothing of it can be left behind in the model
 that the graph holds, whose weights moreover were made in inference mode and cannot carry gradients.
@@ -12,32 +12,19 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import comfy.k_diffusion.sampling
-import comfy.lora
-import comfy.model_base
-import comfy.model_management
-import comfy.ops
-import comfy.supported_models
-import comfy.utils
 import numpy as np
 import torch
-from comfy.ldm.modules.attention import SpatialTransformer
-from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, ResBlock, UNetModel, Upsample
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from ..portrait.errors import PortraitError
-from . import channels_last
+from . import channels_last, host
+from .copies import ModelError, weights
 from .recorded import Recorded, recording_works
 from .text_encoder import Prompt, TrainedText
 
-FAMILIES = {comfy.supported_models.SDXL: "sdxl", comfy.supported_models.SD15: "sd15"}
-Interrupted = comfy.model_management.InterruptProcessingException
+FAMILIES = {host.SDXL: "sdxl", host.SD15: "sd15"}
+Interrupted = host.InterruptProcessingException
 _AT_ONCE = 4  # pictures sampled together; with guidance eight in one pass of the UNet, so that a cancel is soon heard
-
-
-class ModelError(PortraitError):
-    """This model cannot be trained here."""
 
 
 def family(model: Any) -> str:
@@ -49,7 +36,7 @@ def family(model: Any) -> str:
         raise ModelError(f"A {kind} checkpoint cannot be trained here; load an SD1.5 or SDXL checkpoint.")
     if config.unet_config.get("in_channels", 4) != 4 or base.concat_keys:
         raise ModelError("An inpainting or editing checkpoint cannot be trained here; load the plain one of its kind.")
-    if base.model_type not in (comfy.model_base.ModelType.EPS, comfy.model_base.ModelType.V_PREDICTION):
+    if base.model_type not in (host.ModelType.EPS, host.ModelType.V_PREDICTION):
         raise ModelError(
             f"A checkpoint that predicts {base.model_type.name} cannot be trained here; load one that predicts noise "
             "or velocity."
@@ -62,7 +49,7 @@ def fast_precision(device: torch.device) -> torch.dtype:
     if device.type == "cpu":
         tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
         return torch.bfloat16 if tiles() else torch.float32
-    return torch.bfloat16 if comfy.model_management.should_use_bf16(device) else torch.float32
+    return torch.bfloat16 if host.should_use_bf16(device) else torch.float32
 
 
 class NativeModel:
@@ -85,12 +72,12 @@ class NativeModel:
     ) -> None:
         self.family = family(model)
         self._host, self._clip, self._vae = model, clip, vae
-        self.device = comfy.model_management.get_torch_device()
+        self.device = host.get_torch_device()
         named = {"fp32": torch.float32, "bf16": torch.bfloat16}
         self.dtype = named.get(precision) or fast_precision(self.device)
-        self.velocity = model.model.model_type == comfy.model_base.ModelType.V_PREDICTION
+        self.velocity = model.model.model_type == host.ModelType.V_PREDICTION
         with torch.inference_mode():  # weights made in inference mode are unpatched there alone
-            comfy.model_management.unload_all_models()
+            host.unload_all_models()
         with torch.inference_mode(False), torch.no_grad():
             self.sigmas = model.get_model_object("model_sampling").sigmas.detach().clone().float().to(self.device)
             self.unet, self.fingerprint = _unet(model, self.device, self.dtype)
@@ -123,11 +110,11 @@ class NativeModel:
         self.unet = self.text = self._recorded = None
         self.layers = {}
         gc.collect()
-        comfy.model_management.soft_empty_cache()
+        host.soft_empty_cache()
 
     def check(self) -> None:
         """Raise `Interrupted` when the user has asked to stop."""
-        comfy.model_management.throw_exception_if_processing_interrupted()
+        host.throw_exception_if_processing_interrupted()
 
     def out_of_memory(self, error: BaseException) -> bool:
         """Return whether an error says that the device has no memory left."""
@@ -137,7 +124,7 @@ class NativeModel:
         """Give back what the device holds and nobody uses."""
         self._forget()
         gc.collect()
-        comfy.model_management.soft_empty_cache()
+        host.soft_empty_cache()
 
     def _forget(self) -> None:
         """Drop all recordings now: torch may not be left to collect them while it makes others."""
@@ -232,7 +219,7 @@ class NativeModel:
         self, noise: torch.Tensor, wanted: list[Prompt], unwanted: Prompt, steps: int, cfg: float, tick: Callable
     ) -> torch.Tensor:
         lowest, highest = float(self.sigmas[0]), float(self.sigmas[-1])
-        levels = comfy.k_diffusion.sampling.get_sigmas_karras(steps, lowest, highest, device=self.device)
+        levels = host.get_sigmas_karras(steps, lowest, highest, device=self.device)
         prompts = [*wanted, *([unwanted] * len(wanted))]
         logs = self.sigmas.log()
 
@@ -248,24 +235,22 @@ class NativeModel:
             return x / root**2 - mixed * level / root if self.velocity else x - mixed * level
 
         start = noise * (1 + levels[0] ** 2).sqrt()
-        return comfy.k_diffusion.sampling.sample_dpmpp_2m(denoised, start, levels, disable=True)
+        return host.sample_dpmpp_2m(denoised, start, levels, disable=True)
 
 
-def _unet(model: Any, device: torch.device, dtype: torch.dtype) -> tuple[UNetModel, str]:
+def _unet(model: Any, device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, str]:
     """Return a copy of the MODEL's UNet with its patches baked in, and the sha256 (hex) of its weights."""
     config = dict(model.model.model_config.unet_config, dtype=dtype)
     config.pop("disable_unet_model_creation", None)
-    unet = UNetModel(**config, device=device, operations=comfy.ops.disable_weight_init)
-    prefix, digest, state = "diffusion_model.", hashlib.sha256(), {}
-    for name, weight in sorted(model.model.diffusion_model.state_dict().items()):
-        patches = model.patches.get(prefix + name)
-        if patches:
-            weight = comfy.lora.calculate_weight(patches, weight.float().clone(), prefix + name)
+    # Linear layers of newer hosts allocate nothing and keep what they are given, on its own device; so all layers do.
+    unet = host.UNetModel(**config, device="meta", operations=host.disable_weight_init)
+    digest, state = hashlib.sha256(), {}
+    for name, weight in weights(model, model.model.diffusion_model, "diffusion_model."):
         # A few numbers of every tensor tell checkpoints apart, and gigabytes need not be read.
         digest.update(name.encode() + weight.flatten()[:64].float().cpu().numpy().tobytes())
-        state[name] = weight.to(dtype)
+        state[name] = weight.to(device, dtype, copy=True)
     try:
-        unet.load_state_dict(state)
+        unet.load_state_dict(state, assign=True)
     except RuntimeError:
         raise ModelError("A quantised checkpoint cannot be trained; load it as fp16, bf16 or fp32.") from None
     return unet.requires_grad_(False), digest.hexdigest()
@@ -275,10 +260,14 @@ def _unet_layers(model: Any, unet: nn.Module, kind: str, convolutions: bool) -> 
     """Return kohya's name -> layer: diffusers' names for SD1.5 and the checkpoint's own for SDXL, as sd-scripts has."""
     named = {name: name for name, _ in unet.named_modules()}
     if kind == "sd15":
-        known = comfy.utils.unet_to_diffusers(model.model.model_config.unet_config)
+        known = host.unet_to_diffusers(model.model.model_config.unet_config)
         endings = ((theirs, ours) for theirs, ours in known.items() if ours.endswith(".weight"))
         named |= {ours.removesuffix(".weight"): theirs.removesuffix(".weight") for theirs, ours in endings}
-    blocks = (SpatialTransformer, ResBlock, Downsample, Upsample) if convolutions else (SpatialTransformer,)
+    blocks = (
+        (host.SpatialTransformer, host.ResBlock, host.Downsample, host.Upsample)
+        if convolutions
+        else (host.SpatialTransformer,)
+    )
     return {
         "lora_unet_" + named[f"{block}.{name}"].replace(".", "_"): layer
         for block, module in unet.named_modules()
@@ -299,7 +288,7 @@ def _attention(plain: Callable, q: torch.Tensor, k: torch.Tensor, v: torch.Tenso
 def _forget_activations(unet: nn.Module) -> None:
     """Make every block compute its activations once more in the backward pass instead of keeping them."""
     for block in unet.modules():
-        if isinstance(block, (SpatialTransformer, ResBlock)):
+        if isinstance(block, (host.SpatialTransformer, host.ResBlock)):
             block.forward = _checkpointed(block.forward)
 
 

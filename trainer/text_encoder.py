@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import comfy.clip_model
 import torch
 from torch import nn
 
+from .copies import copied, weights
+from .host import CLIPLayer
 from .recorded import Recorded
 
 _LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj", "mlp.fc1", "mlp.fc2")
@@ -42,14 +42,13 @@ class TrainedText:
     """
 
     def __init__(self, clip: Any, family: str, device: torch.device, dtype: torch.dtype) -> None:
-        with torch.inference_mode():
-            clip.load_model()
         self._clip, self._device, self._dtype = clip, device, dtype
         self._prefixes = _PREFIXES[family]
         self._recorded: list[Recorded] = []
-        self._encoders = copy.deepcopy(clip.cond_stage_model).float().to(device).requires_grad_(False)
+        own = weights(clip.patcher, clip.cond_stage_model)
+        self._encoders = copied(clip.cond_stage_model, {name: _own(tensor, device) for name, tensor in own})
         for layer in self._encoders.modules():
-            if isinstance(layer, comfy.clip_model.CLIPLayer):
+            if isinstance(layer, CLIPLayer):
                 layer.forward = _with_gradient(layer)
         for part in self._prefixes:
             encoder = getattr(self._encoders, part)
@@ -113,6 +112,11 @@ class TrainedText:
             return (*found, None)[:2]
 
         return chosen
+
+
+def _own(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a copy on the device, fractions in float32."""
+    return tensor.to(device, torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
 
 
 def _with_gradient(layer: nn.Module) -> Callable:

@@ -8,9 +8,11 @@ SDXL narrow enough to train.
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from types import SimpleNamespace
+from typing import ClassVar
 
 sys.path.insert(0, sys.argv[1])
 sys.argv = [sys.argv[0], "--cpu"]
@@ -26,10 +28,11 @@ import comfy.ops
 import comfy.sd1_clip
 import comfy.sdxl_clip
 import comfy.supported_models
+import lazy_layers
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
-from portrait_studio.trainer import native, text_encoder
+from portrait_studio.trainer import copies, native, text_encoder
 from portrait_studio.trainer.lora import Lora
 
 # The SDXL entry of comfy/model_detection.py, unet_config_from_diffusers_unet.
@@ -148,12 +151,11 @@ class SmallClip:
             for weight in self.cond_stage_model.parameters():
                 weight.copy_(torch.randn_like(weight) * 0.1)
         self.tokenizer = comfy.sd1_clip.SD1Tokenizer()
+        cpu = torch.device("cpu")
+        self.patcher = comfy.model_patcher.ModelPatcher(self.cond_stage_model, cpu, cpu)
 
     def tokenize(self, text: str) -> dict:
         return self.tokenizer.tokenize_with_weights(text)
-
-    def load_model(self) -> None:
-        pass
 
     def own(self, text: str) -> torch.Tensor:
         """The text as the host's own node reads it."""
@@ -186,6 +188,114 @@ def trained_words() -> dict[str, object]:
     return {"farthest": farthest, "reads": len(reads) / 2, "sections": sections, "learning": learning}
 
 
+def on_a_lazy_host() -> dict[str, object]:
+    """The UNet's copy where linear layers allocate nothing, on a device that is not the weights' own.
+
+    "meta" has shapes and no numbers; a layer left on the CPU fails on it as on a card.
+    """
+    device = torch.device("meta")
+    plain = narrow_sdxl(comfy.model_base.ModelType.EPS).model.state_dict()
+    with lazy_layers.instead_of(comfy.ops.disable_weight_init):
+        patcher = narrow_sdxl(comfy.model_base.ModelType.EPS)
+        with torch.inference_mode():
+            patcher.model.load_state_dict(plain)
+        lazy = sum(isinstance(layer, lazy_layers.Linear) for layer in patcher.model.diffusion_model.modules())
+        with torch.inference_mode(False), torch.enable_grad():
+            unet, _ = native._unet(patcher, device, torch.bfloat16)
+            layers = native._unet_layers(patcher, unet, "sdxl", False)
+            lora = Lora(layers, 4, 4.0)
+            with lora.attached():
+                x, t = torch.randn(2, 4, 8, 8, device=device), torch.tensor([10, 900], device=device)
+                context, vector = torch.randn(2, 77, 2048, device=device), torch.randn(2, 2816, device=device)
+                inputs = [one.to(torch.bfloat16) for one in (x, context, vector)]
+                options = {"optimized_attention_override": native._attention}
+                answer = unet(inputs[0], t, context=inputs[1], y=inputs[2], transformer_options=options)
+                answer.float().square().mean().backward()
+    return {
+        "lazy": lazy,
+        "devices": sorted({str(weight.device) for weight in unet.parameters()}),
+        "answer": list(answer.shape),
+        "learning": sum(one.grad is not None for one in lora.parameters()),
+        "trained": len(lora.parameters()),
+    }
+
+
+class Handle:
+    """As a virtual buffer or host buffer of comfy-aimdo: frees its memory when it is deleted."""
+
+    freed: ClassVar[list[int]] = []
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+
+    def __del__(self) -> None:
+        Handle.freed.append(self.address)
+
+
+def managed(part: torch.nn.Module) -> None:
+    """Hang on a network what ComfyUI 0.33's ModelPatcherDynamic.load does."""
+    part.dynamic_vbars = {torch.device("cpu"): Handle(1)}
+    part.dynamic_pins = {torch.device("cpu"): {"weights": (Handle(2), [], [-1], [0], [0], {}), "failed": False}}
+    for number, layer in enumerate(part.modules()):
+        if hasattr(layer, "comfy_cast_weights"):
+            layer.comfy_cast_weights = True
+            layer._v = (part.dynamic_vbars[torch.device("cpu")], 4096 * number, 1024)
+            layer._v_signature = None
+            layer._pin_state = part.dynamic_pins[torch.device("cpu")]
+            layer.weight_function = [Handle(3)]
+
+
+def beside_handles() -> dict[str, object]:
+    """What becomes of the host's handles when its text encoder is copied and the copy thrown away."""
+    clip = SmallClip()
+    managed(clip.cond_stage_model)
+    gc.collect()
+    before = len(Handle.freed)
+    text = text_encoder.TrainedText(clip, "sd15", torch.device("cpu"), torch.float32)
+    with torch.inference_mode():
+        text.words(["a woman"])
+    handles = {"dynamic_vbars", "dynamic_pins", "_v", "_pin_state", "weight_function"}
+    held = {name for layer in text._encoders.modules() for name in handles & vars(layer).keys()}
+    del text
+    gc.collect()
+    return {"freed": len(Handle.freed) - before, "copied": sorted(held)}
+
+
+def packed() -> dict[str, object]:
+    """What the trainer makes of weights that are no plain numbers."""
+    layer = torch.nn.Linear(8, 4)
+    patcher = SimpleNamespace(backup={}, patches={})
+    answer: dict[str, object] = {}
+
+    class GGMLTensor(torch.Tensor):
+        """As ComfyUI-GGUF's."""
+
+    for name, weight in {
+        "gguf": torch.zeros(4, 8).as_subclass(GGMLTensor),
+        "int8": torch.zeros(4, 8, dtype=torch.int8),
+    }.items():
+        layer.weight = torch.nn.Parameter(weight, requires_grad=False)
+        try:
+            dict(copies.weights(patcher, layer))
+        except native.ModelError as error:
+            answer[name] = str(error)
+    values = torch.linspace(-1, 1, 32).view(4, 8)
+    layer.weight = torch.nn.Parameter(values.to(torch.float8_e4m3fn), requires_grad=False)
+    answer["fp8"] = float((dict(copies.weights(patcher, layer))["weight"].float() - values).abs().max())
+    layer.convert_weight = lambda weight: weight.float() * 2  # the host's own name for dequantising a layer
+    answer["scaled"] = float((dict(copies.weights(patcher, layer))["weight"] - 2 * values).abs().max())
+    del layer.convert_weight
+    layer.weight = torch.nn.Parameter(values.clone())
+    layer.weight_comfy_model_dtype = torch.float16
+    answer["used_as"] = str(dict(copies.weights(patcher, layer))["weight"].dtype)
+    patcher.backup["weight"] = SimpleNamespace(weight=values + 1)
+    answer["unpatched"] = float((dict(copies.weights(patcher, layer))["weight"].float() - values).mean())
+    layer.weight = torch.nn.Parameter(torch.empty(4, 8, device="meta"))
+    patcher.backup.clear()
+    answer["unread"] = float(dict(copies.weights(patcher, layer))["weight"].abs().max())
+    return answer
+
+
 def main() -> None:
     types = comfy.model_base.ModelType
     plain, same = learns(types.EPS, False)
@@ -196,6 +306,9 @@ def main() -> None:
         "checkpointed": checkpointed,
         "host_untouched": same,
         "words": trained_words(),
+        "lazy": on_a_lazy_host(),
+        "handles": beside_handles(),
+        "packed": packed(),
         "sdxl": refusal(comfy.supported_models.SDXL(dict(SDXL))),
         "sd15": refusal(comfy.supported_models.SD15({"in_channels": 4})),
         "sd20": refusal(comfy.supported_models.SD20({"in_channels": 4})),

@@ -50,6 +50,32 @@ def test_the_model_that_the_graph_holds_is_never_touched(found):
     assert found["host_untouched"]
 
 
+def test_the_copy_is_whole_on_its_device_where_the_hosts_layers_allocate_nothing(found):
+    lazy = found["lazy"]
+    assert lazy["lazy"] > 20
+    assert lazy["devices"] == ["meta"]
+    assert lazy["answer"] == [2, 4, 8, 8]
+    assert lazy["learning"] == lazy["trained"] > 20
+
+
+def test_handles_by_which_the_host_manages_its_memory_are_not_copied_and_so_not_freed_twice(found):
+    assert found["handles"] == {"freed": 0, "copied": []}
+
+
+def test_weights_that_another_pack_has_packed_are_refused_by_name(found):
+    assert "packed weights (GGMLTensor) cannot be trained" in found["packed"]["gguf"]
+    assert "packed weights (torch.int8) cannot be trained" in found["packed"]["int8"]
+
+
+def test_what_the_host_has_quantised_rounded_patched_or_not_read_yet_is_trained_as_it_computes(found):
+    packed = found["packed"]
+    assert packed["fp8"] < 0.04
+    assert packed["scaled"] < 0.08
+    assert packed["used_as"] == "torch.float16"
+    assert packed["unpatched"] == pytest.approx(1, abs=1e-3)
+    assert packed["unread"] == 0
+
+
 def test_sd15_and_sdxl_are_trained_and_others_refused_by_name(found):
     assert (found["sd15"], found["sdxl"]) == ("sd15", "sdxl")
     assert found["sd20"] == "A SD20 checkpoint cannot be trained here; load an SD1.5 or SDXL checkpoint."
