@@ -58,6 +58,13 @@ def test_the_v3_api_is_imported_in_one_module():
     assert users == ["api.py"]
 
 
+def test_comfys_own_modules_are_imported_in_one_module():
+    used = {"comfy", "comfy_execution", "comfy_extras"}
+    files = sources("nodes") + sources("trainer")
+    users = {file.name for file in files if used & {name.split(".")[0] for name in imported(file)}}
+    assert users == {"host.py"}
+
+
 PACKAGES = {  # the module's name, where the package is called otherwise
     "PIL": "pillow",
     "colour": "colour-science",
