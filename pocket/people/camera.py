@@ -54,9 +54,9 @@ def aim(
     centre_head = (head_top + chin) / 2
     down = torch.tensor([0, 0, -1.0], device=keypoints.device)
     options = {
-        "close-up": (centre_head + down * 0.02 * head[:, None], head * 0.76),
-        "head and shoulders": (centre_head + down * 0.16 * head[:, None], head * 0.98),
-        "half body": ((head_top + hips) / 2 + down * 0.02, (head_top[:, 2] - hips[:, 2]) * 0.5 + 0.10),
+        "close-up": (centre_head + down * 0.03 * head[:, None], head * 0.68),
+        "head and shoulders": (centre_head + down * 0.16 * head[:, None], head * 0.88),
+        "half body": ((head_top * 0.54 + hips * 0.46) + down * 0.02, (head_top[:, 2] - hips[:, 2]) * 0.46 + 0.08),
     }
     hands = torch.maximum(keypoints[:, 4, 2], keypoints[:, 7, 2]) + 0.20
     top = torch.maximum(head_top[:, 2], hands)

@@ -110,7 +110,7 @@ def render_dataset(
     Shots are drawn by `workers` processes ahead of the renderer. framings: share of each framing, default FRAMINGS.
     """
     on_gpu = torch.device(device).type == "cuda"
-    batch = batch or max(1, (192 if on_gpu else 4) * 256**2 // size**2)
+    batch = batch or max(1, (96 if on_gpu else 4) * 256**2 // size**2)
     jobs = [(seed, start, min(start + batch, count), framings) for start in range(0, count, batch)]
     with _pool(workers, count) as pool:
         ahead = [pool.submit(_draw, *job) for job in jobs[: workers * 2]]

@@ -23,7 +23,7 @@ BOTH = (
 )
 """Actions that come in pairs, by their common name."""
 
-UNEVEN = 0.06
+UNEVEN = 0.03
 """A face is not symmetric: each side's strength varies by this share."""
 
 

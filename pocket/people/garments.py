@@ -109,7 +109,7 @@ def _numbers(rng: np.random.Generator, chosen: dict, second: str, woman: bool) -
         "knit": top.get("knit", 0),
         "roll": top.get("roll", 0),
         "collar": collar,
-        "collar_open": 0.0 if tie else rng.uniform(0.2, 1.0),
+        "collar_open": 0.0 if tie else rng.uniform(0.15, 0.8),
         "placket": top.get("placket", 0),
         "necktie": tie,
         "hood": top.get("hood", 0),
@@ -244,26 +244,27 @@ class Garments:
         g = lambda name: p[name][:, None, None]  # noqa: E731
         front = (angle.abs() / torch.pi) ** 4
         base = 0.527 + 0.041 * smoothstep(-1.0, 0.1, angle.cos())
-        rise = torch.where(t < 0.34, t / 0.34 * 0.032, 0.032 - (t - 0.34) / 0.66 * (0.044 + 0.022 * front))
+        rise = torch.where(t < 0.34, t / 0.34 * 0.030, 0.030 - (t - 0.34) / 0.66 * (0.042 + 0.018 * front))
         fold = ((t - 0.34) / 0.66).clamp_min(0)
         height = base + rise
         stand, axis = self._neck(base + rise.clamp_min(0.004))
         outside, _ = self._neck(height)
         away = torch.maximum(
-            stand + 0.006 + fold * (0.012 + 0.016 * front * g("collar_open")), outside + 0.008 + 0.005 * fold
+            stand + 0.006 + fold * (0.006 + 0.006 * front * g("collar_open")),
+            outside + 0.006 + 0.0085 * (fold * 4).clamp(0, 1),
         )
         away = away + 0.003 * torch.exp(-(((t - 0.34) / 0.2) ** 2))
         shirt = torch.stack([angle.sin() * away, axis + angle.cos() * away, height], -1)
-        gap = torch.pi - 0.02 - 0.30 * g("collar_open") * (0.35 + 0.65 * (1 - rise / 0.034).clamp(0, 1)) - angle.abs()
+        gap = torch.pi - 0.02 - 0.22 * g("collar_open") * (0.35 + 0.65 * (1 - rise / 0.034).clamp(0, 1)) - angle.abs()
         turn = 2 * torch.pi * t
-        fat = 0.020 + 0.022 * (1 + angle.cos()) / 2
-        hood_height = 0.556 - 0.048 * (1 - angle.cos()) / 2 + turn.sin() * fat * 0.8
+        fat = 0.013 + 0.025 * (1 + angle.cos()) / 2
+        hood_height = 0.558 - 0.062 * (1 - angle.cos()) / 2 + turn.sin() * fat * 0.7
         hr, ha = self._neck((0.55 - 0.03 * (1 - angle.cos()) / 2).expand_as(hood_height))
         spread_ = hr + 0.012 + fat * (1 - turn.cos()) * 0.9
         hood = torch.stack([angle.sin() * spread_, ha + angle.cos() * spread_, hood_height], -1)
         hooded = g("hood")[..., None] > 0.5
         points = torch.where(hooded, hood, shirt)
-        hood_keep = torch.pi - 0.16 - angle.abs() + 0 * height
+        hood_keep = torch.pi - 0.05 - angle.abs() + 0 * height
         keep = torch.where(g("hood") > 0.5, hood_keep, gap * 0.1)
         keep = torch.where((g("hood") + g("collar")) > 0.5, keep, torch.full_like(keep, -9.0))
         return points.reshape(b, -1, 3), keep.reshape(b, -1)

@@ -1,14 +1,15 @@
-"""Hair: ribbons of strands combed over the canonical head, and fuzzy shells for the shortest and curliest cuts.
+"""Hair: guides combed over the canonical head, and fuzzy shells for the shortest and curliest cuts.
 
-A ribbon starts at a root on the scalp and is integrated step by step through a flow field (from the crown, away from
+A guide starts at a root on the scalp and is integrated step by step through a flow field (from the crown, away from
 the part, backwards or to a tie), bent by gravity and pushed out of the head, neck and shoulders by their distance
-field. The finished shape is carried to the person by the smooth warp, so it follows head, shoulders and pose.
-Strand edges come from noise in the rasteriser. Styles are data: `hair.json`.
+field. The finished line is carried to the person by the smooth warp, so it follows head, shoulders and pose, and
+`strands.py` grows the thin strands about it. Styles are data: `hair.json`.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,9 +22,10 @@ from .materials import smoothstep
 STEPS = 16
 SCALP = 960
 TAIL = 120
-RIBBONS = SCALP + TAIL
+GUIDES = SCALP + TAIL
 SHELLS = 7
-STRANDS = 15.0
+EXTRA = 4
+"""How many more strands than guides the scalp has."""
 TIE = (0.0, 0.060, 0.742)
 CROWN = (0.0, 0.035, 0.815)
 NUMBERS = [
@@ -47,6 +49,8 @@ NUMBERS = [
     "tie",
     "outward",
     "parted",
+    "frizz",
+    "clump",
 ]
 
 
@@ -55,7 +59,7 @@ def styles() -> dict[str, dict]:
     """Hair styles by name: their words in captions and their numbers (hair.json)."""
     table = json.loads((Path(__file__).parent / "hair.json").read_text(encoding="utf-8"))
     table.pop("comment")
-    defaults = dict.fromkeys(NUMBERS, 0.0) | {"ribbons": 1.0, "side": 1.0, "wave": 0.05, "top": 0.92}
+    defaults = dict.fromkeys(NUMBERS, 0.0) | {"ribbons": 1.0, "side": 1.0, "wave": 0.05, "top": 0.92, "clump": 0.3}
     return {name: defaults | style for name, style in table.items()}
 
 
@@ -103,6 +107,19 @@ def _hash(n: int, salt: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=salt)).random(n).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Guides:
+    """Combed guides in canonical space: lines and outward normals [B,GUIDES,STEPS,3], length [B,GUIDES] in metres.
+
+    random [8,B,GUIDES] are the guides' own random numbers, 0..1.
+    """
+
+    lines: torch.Tensor
+    normals: torch.Tensor
+    length: torch.Tensor
+    random: torch.Tensor
+
+
 class Hair:
     """Makes the hair of a batch of persons on one device."""
 
@@ -124,24 +141,16 @@ class Hair:
             + tri[pick, 1] * (r1 * (1 - r2))[:, None]
             + tri[pick, 2] * (r1 * r2)[:, None]
         )
-        roots = many[tm.spread(many, SCALP)]
+        order = tm.spread(many, SCALP * (1 + EXTRA))
+        roots = many[order[:SCALP]]
+        self.child_roots = many[order]
         to = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32)).to(device)  # noqa: E731
         self.roots = to(roots)
         self.device = torch.device(device)
         self.with_ears, self.without_ears = tm.Distance(device), tm.Distance(device, ears=False)
         self.normal = self.without_ears.gradient(self.roots, 0.012)
-        self.random = to(np.stack([_hash(RIBBONS, 10 + k) for k in range(8)]))
+        self.random = to(np.stack([_hash(GUIDES, 10 + k) for k in range(8)]))
         self._shell_setup(scalp, device)
-        k = np.arange(STEPS - 1)
-        r = np.arange(RIBBONS)[:, None]
-        first = r * STEPS * 2 + 2 * k
-        quads = np.stack([first, first + 1, first + 2, first + 3], -1).reshape(-1, 4)
-        self.faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [2, 1, 3]]])
-        u = np.tile(np.array([0.0, 1.0], np.float32), RIBBONS * STEPS)
-        v = np.tile(np.repeat(np.arange(STEPS) / (STEPS - 1), 2), RIBBONS).astype(np.float32)
-        who = np.repeat(np.arange(RIBBONS), STEPS * 2).astype(np.float32)
-        self.strand = np.stack([u, v, who], 1)
-        self.noise = np.stack([u * STRANDS + who * 13.7, v * 2.3 + who * 3.1, who * 1.9, 2 * u - 1, np.ones_like(u)], 1)
 
     def _shell_setup(self, scalp: np.ndarray, device: torch.device | str) -> None:
         faces, matrix = tm.subdivide(scalp, tm.VERTICES)
@@ -151,31 +160,33 @@ class Hair:
         self.shell_faces = np.concatenate([faces + k * n for k in range(SHELLS)])
         self.shell_base = torch.from_numpy(faces).to(device)
         self.shell_around = torch.from_numpy(tm.vertex_faces(faces, n)).to(device)
-        lattice = self.shell_canonical * 420 + 500
+        lattice = self.shell_canonical * 850 + 500
         self.shell_noise = np.concatenate(
             [np.concatenate([lattice + 0.35 * k, np.zeros((n, 1)), np.ones((n, 1))], 1) for k in range(SHELLS)]
         )
         self.shell_level = torch.arange(SHELLS, device=device) / (SHELLS - 1)
         self.shell_points = torch.from_numpy(self.shell_canonical).to(device)
 
-    def ribbons(self, p: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    def guides(self, p: dict[str, torch.Tensor]) -> Guides:
         """Comb the hair of B persons in canonical space.
 
         p: the style numbers and hair_part, hair_front, hair_temple, hair_sideline, hair_seed, each [B].
-        Returns vertices [B,RIBBONS*STEPS*2,3] and keep of the same length.
         """
         g = lambda name: p[name][:, None]  # noqa: E731
         b = p["length"].shape[0]
-        roll = (p["hair_seed"].long() % RIBBONS)[:, None]
-        index = (torch.arange(RIBBONS, device=self.device)[None] + roll) % RIBBONS
+        roll = (p["hair_seed"].long() % GUIDES)[:, None]
+        index = (torch.arange(GUIDES, device=self.device)[None] + roll) % GUIDES
         rnd = self.random[:, index]
         root = self.roots[None].expand(b, -1, -1)
         normal = self.normal[None].expand(b, -1, -1)
-        line = hairline(root, g("hair_front"), g("hair_temple"), g("hair_sideline"))
         fringe = (root[..., 1] < -0.055) & (root[..., 0].abs() < 0.062) & (g("fringe") > 0)
         top = ((root[..., 2] - 0.70) / 0.07).clamp(0, 1)
         length = g("length") * (g("side") + (1 - g("side")) * top)
-        length = torch.where(fringe, g("fringe") + (root[..., 2] - 0.745).clamp_min(0) * 0.9, length)
+        length = torch.where(
+            fringe,
+            (g("fringe") + (root[..., 2] - 0.745).clamp_min(0) * 0.9) * (0.78 + 0.34 * rnd[3, :, :SCALP]),
+            length,
+        )
         brow = smoothstep(-0.05, -0.10, root[..., 1]) * (1 - 2.0 * root[..., 0].abs() / 0.075).clamp(-1, 1).add(1) / 2
         length = torch.where((g("radial") > 0.5) & ~fringe, length * (1 - 0.6 * brow), length)
         layer = rnd[0, :, :SCALP]
@@ -186,13 +197,11 @@ class Hair:
         position = torch.cat([root + normal * 0.001, tail_root], 1)
         length = torch.cat([length, tail_length], 1)
         lift = torch.cat([lift, torch.full_like(tail_length, 0.006)], 1)
-        is_tail = torch.zeros(RIBBONS, dtype=torch.bool, device=self.device)
+        is_tail = torch.zeros(GUIDES, dtype=torch.bool, device=self.device)
         is_tail[SCALP:] = True
         fringe = torch.cat([fringe, torch.zeros_like(tail_length, dtype=torch.bool)], 1)
-        points, widths = self._comb(p, position, length, lift, fringe, is_tail, tail_direction, rnd)
-        keep = self._keep(p, line, is_tail)
-        left, right = points - widths, points + widths
-        return torch.stack([left, right], 3).reshape(b, -1, 3), keep
+        lines, normals = self._comb(p, position, length, lift, fringe, is_tail, tail_direction, rnd)
+        return Guides(lines, normals, length, rnd)
 
     def _tail(self, p: dict, rnd: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         tie = torch.tensor(TIE, device=self.device)
@@ -232,7 +241,7 @@ class Hair:
     def _comb(
         self, p, position, length, lift, fringe, is_tail, tail_direction, rnd
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Integrate the ribbons; returns centre lines and half-width vectors [B,R,STEPS,3]."""
+        """Integrate the guides; returns their lines and outward normals [B,GUIDES,STEPS,3]."""
         g = lambda name: p[name][:, None, None]  # noqa: E731
         normalise = lambda v: torch.nn.functional.normalize(v, dim=-1, eps=1e-6)  # noqa: E731
         down = torch.tensor([0, 0, -1.0], device=self.device)
@@ -243,11 +252,11 @@ class Hair:
         direction = normalise(flow + normal * 0.35 * (1 - g("tie")))
         direction = torch.cat([direction[:, :SCALP], tail_direction], 1)
         tie = torch.tensor(TIE, device=self.device)
-        lines, sides, where = [], [], position
+        lines, normals, where = [], [], position
         free = is_tail[None, :, None] | (g("outward") > 0)
         for k in range(STEPS):
             lines.append(where)
-            sides.append(normalise(torch.cross(direction, normal, dim=-1)))
+            normals.append(normal)
             share = k / (STEPS - 1)
             flow = self._flow(p, where, normal, rnd, fringe)
             flow = flow - (flow * normal).sum(-1, keepdim=True) * normal
@@ -274,9 +283,7 @@ class Hair:
             where = self._guards(p, where, fringe, is_tail)
             gathered = ((where - tie).norm(dim=-1, keepdim=True) < 0.022) & (g("tie") > 0) & ~is_tail[None, :, None]
             where = torch.where(gathered, tie + 0.7 * (where - tie), where)
-        line, side = torch.stack(lines, 2), torch.stack(sides, 2)
-        line, side = self._bun(p, line, side, rnd, is_tail)
-        return self._curl(p, line, side, length, rnd)
+        return self._bun(p, torch.stack(lines, 2), torch.stack(normals, 2), rnd, is_tail)
 
     def _guards(self, p: dict, where: torch.Tensor, fringe: torch.Tensor, is_tail: torch.Tensor) -> torch.Tensor:
         """Keep hair out of the face (except a fringe) and, where the style says so, behind the ears."""
@@ -293,8 +300,8 @@ class Hair:
         y = y + ear * 0.020
         return torch.stack([x, y, z], -1)
 
-    def _bun(self, p, line, side, rnd, is_tail) -> tuple[torch.Tensor, torch.Tensor]:
-        """Wind the tail's ribbons round a ball where the style has a bun."""
+    def _bun(self, p, line, normal, rnd, is_tail) -> tuple[torch.Tensor, torch.Tensor]:
+        """Wind the tail's guides round a ball where the style has a bun."""
         radius = p["bun"][:, None, None]
         t = torch.linspace(0, 1, STEPS, device=self.device)
         turn = rnd[2][..., None] * 6.283 + t * 4.5
@@ -303,34 +310,9 @@ class Hair:
         ball = torch.stack([turn.cos() * rise.cos(), 0.80 * rise.sin() + 0.35, turn.sin() * rise.cos()], -1)
         centre = torch.tensor(TIE, device=self.device) + torch.tensor([0, -0.004, 0.004], device=self.device)
         wound = centre + ball * radius[..., None] * (0.92 + 0.16 * rnd[0][..., None, None])
-        ahead = torch.nn.functional.normalize(
-            torch.diff(wound, dim=2, append=wound[:, :, -1:] * 2 - wound[:, :, -2:-1]), dim=-1
-        )
-        out = torch.nn.functional.normalize(wound - centre, dim=-1)
         use = (is_tail[None, :, None] & (radius > 0))[..., None]
-        return torch.where(use, wound, line), torch.where(use, torch.cross(ahead, out, dim=-1), side)
-
-    def _curl(self, p, line, side, length, rnd) -> tuple[torch.Tensor, torch.Tensor]:
-        g = lambda name: p[name][:, None, None]  # noqa: E731
-        t = torch.linspace(0, 1, STEPS, device=self.device)
-        ahead = torch.nn.functional.normalize(torch.gradient(line, dim=2)[0], dim=-1, eps=1e-6)
-        over = torch.cross(ahead, side, dim=-1)
-        phase = rnd[5][..., None] * 1.8 + length[..., None] * t / g("wave") * 6.283 * (0.9 + 0.2 * rnd[6][..., None])
-        grow = g("curl") * (t * 3).clamp(0, 1) * (0.7 + 0.6 * rnd[7][..., None])
-        line = line + (phase.sin() * grow)[..., None] * side
-        line = line - (phase.cos() * grow * 0.6)[..., None] * over
-        half = (
-            0.0078 * (0.75 + 0.5 * rnd[2][..., None]) * (1 - 0.72 * t**2.5) * (1 - 0.35 * (g("curl") * 100).clamp(0, 1))
-        )
-        return line, side * half[..., None]
-
-    def _keep(self, p: dict, line: torch.Tensor, is_tail: torch.Tensor) -> torch.Tensor:
-        t = torch.linspace(0, 1, STEPS, device=self.device)
-        profile = 0.50 - 0.06 * t - 0.66 * ((t - 0.62) / 0.38).clamp_min(0) ** 1.5
-        on = torch.cat([line > 0.001, ((p["tail"] + p["bun"]) > 0)[:, None].expand(-1, TAIL)], 1)
-        on = on & (p["ribbons"][:, None] > 0.5)
-        keep = torch.where(on[..., None], profile, torch.full_like(profile, -9.0))
-        return keep[..., None].expand(-1, -1, -1, 2).reshape(line.shape[0], -1)
+        outward = torch.nn.functional.normalize(wound - centre, dim=-1)
+        return torch.where(use, wound, line), torch.where(use, outward, normal)
 
     def shells(self, p: dict, vertices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Fuzzy coats over the scalp of bodies [B,19158,3] -> vertices [B,SHELLS*n,3] and keep."""

@@ -1,7 +1,8 @@
 """Who a synthetic person is: a seed gives the shape of face and body, skin, eyes, hair, brows, beard and glasses.
 
-Local changes of the face are drawn with little spread and then limited jointly (a far point in 190 dimensions is a
-caricature even when each coordinate is modest), so people stay plausible and still differ.
+Local changes of the face are drawn close to the average, nearly symmetric, and then limited jointly (a far point in
+190 dimensions is a caricature even when each coordinate is modest): an average face is a pleasant one, and people
+still differ.
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ SKIP = {
     "eye-scale-incr",
     "eye-height1-incr", "eye-height3-incr", "chin-cleft-incr", "ear-shape-triangle", "eye-trans-up",
 }  # fmt: skip
-SPREAD, ASYMMETRY, CAREFUL = 0.42, 0.035, 0.6
+SPREAD, ASYMMETRY, CAREFUL = 0.30, 0.010, 0.5
+JOINT_LIMIT, SINGLE_LIMIT = 0.22, 0.55
+"""The most that a face's local changes may be: their root mean square, and each of them."""
+AVERAGE = {
+    "ear-wing-incr": -0.35, "ear-scale-incr": -0.20, "eye-scale-incr": 0.34, "mouth-angles-up": 0.12,
+    "nose-scale-horiz-incr": -0.12,
+}  # fmt: skip
+"""Where the average is moved to: MakeHuman's has protruding ears and small eyes."""
 CAREFUL_PARTS = (
     "head",
     "neck",
@@ -38,15 +46,15 @@ CAREFUL_PARTS = (
     "mouth-scale",
 )
 SKIN = np.array(
-    [(229, 188, 166), (222, 176, 150), (212, 163, 134), (199, 149, 116), (184, 133, 100), (162, 112, 80), (134, 90, 64),
-     (108, 72, 54), (84, 57, 45), (67, 46, 39)]
+    [(229, 188, 166), (222, 176, 150), (212, 163, 134), (199, 149, 116), (184, 133, 100), (166, 115, 83), (142, 96, 69),
+     (121, 81, 60), (102, 69, 53), (86, 59, 47)]
 )  # fmt: skip
 HAIR_COLOURS = {
-    "black": [(24, 19, 18), (34, 27, 25)],
-    "dark brown": [(48, 33, 25), (58, 40, 29)],
+    "black": [(36, 29, 27), (48, 40, 37)],
+    "dark brown": [(62, 43, 33), (74, 52, 39)],
     "brown": [(84, 57, 38), (100, 68, 44)],
     "blond": [(176, 136, 84), (200, 162, 106)],
-    "red": [(138, 62, 32), (156, 78, 40)],
+    "red": [(134, 66, 38), (150, 80, 48)],
     "grey": [(128, 126, 124), (158, 156, 154)],
     "white": [(206, 204, 200), (222, 220, 216)],
 }
@@ -54,7 +62,7 @@ IRIS = {
     "brown": (84, 50, 28),
     "hazel": (110, 82, 44),
     "green": (92, 110, 66),
-    "blue": (84, 124, 160),
+    "blue": (88, 120, 148),
     "grey": (112, 128, 138),
 }
 FRAMES = [(0.012, 0.011, 0.011), (0.05, 0.022, 0.012), (0.25, 0.24, 0.23), (0.16, 0.10, 0.04)]
@@ -100,11 +108,15 @@ def held_out() -> dict[str, list[int]]:
 
 
 @lru_cache(maxsize=1)
-def _face_labels() -> tuple[str, ...]:
+def _labels() -> tuple[str, ...]:
     from . import rig
 
-    labels = rig.load()[1]["local_changes"]
-    return tuple(name for name in labels if _key(name).startswith(FACE) and _key(name) not in SKIP)
+    return tuple(rig.load()[1]["local_changes"])
+
+
+@lru_cache(maxsize=1)
+def _face_labels() -> tuple[str, ...]:
+    return tuple(name for name in _labels() if _key(name).startswith(FACE) and _key(name) not in SKIP)
 
 
 def _key(label: str) -> str:
@@ -115,10 +127,10 @@ def _shape(rng: np.random.Generator, woman: bool, years: float, races: np.ndarra
     shape = {
         "gender": rng.uniform(0.86, 1.0) if woman else rng.uniform(0.0, 0.12),
         "age": years,
-        "muscle": rng.uniform(0.35, 0.65) if woman else rng.uniform(0.42, 0.78),
-        "weight": float(np.clip(rng.normal(0.5, 0.11), 0.28, 0.8)),
+        "muscle": rng.uniform(0.35, 0.65) if woman else rng.uniform(0.42, 0.72),
+        "weight": float(np.clip(rng.normal(0.48, 0.09), 0.30, 0.70)),
         "height": float(np.clip(rng.normal(0.5, 0.08), 0.35, 0.65)),
-        "proportions": rng.uniform(0.55, 0.95),
+        "proportions": rng.uniform(0.78, 1.0),
         "cupsize": rng.uniform(0.3, 0.6),
         "firmness": rng.uniform(0.5, 0.8),
         "african": float(races[0]),
@@ -135,8 +147,13 @@ def _shape(rng: np.random.Generator, woman: bool, years: float, races: np.ndarra
         twin = "l-" + key
         value[label] = value[twin] + wobble[i] if label.startswith("r-") and twin in value else draw[i] * careful
     size = np.sqrt(np.mean(np.square(list(value.values()))))
-    limit = min(1.0, 0.36 / max(size, 1e-6))
-    return shape | {k: float(np.clip(v * limit, -0.75, 0.75)) for k, v in value.items()}
+    limit = min(1.0, JOINT_LIMIT / max(size, 1e-6))
+    local = {k: v * limit for k, v in value.items()}
+    for key, move in AVERAGE.items():
+        for label in (key, "l-" + key, "r-" + key):
+            if label in _labels():
+                local[label] = local.get(label, 0.0) + move
+    return shape | {k: float(np.clip(v, -SINGLE_LIMIT, SINGLE_LIMIT)) for k, v in local.items()}
 
 
 def _pick(rng: np.random.Generator, table: dict[str, float]) -> str:
@@ -221,7 +238,7 @@ def _looks(rng, woman, style, beard, skin, hair_rgb, colour, eyes, tone) -> dict
         "hair_rgb": tuple(hair),
         "brow_rgb": tuple(dark),
         "hair_part": side * (rng.uniform(0.010, 0.032) if parted else rng.uniform(0.0, 0.006)),
-        "hair_front": rng.uniform(-0.004, 0.010) + (0.0 if woman else -0.002),
+        "hair_front": rng.uniform(0.002, 0.013),
         "hair_temple": 0.0 if woman else rng.uniform(0.0, 0.009),
         "hair_sideline": rng.uniform(-0.014, 0.006),
         "hair_seed": float(rng.integers(1 << 16)),
@@ -229,13 +246,13 @@ def _looks(rng, woman, style, beard, skin, hair_rgb, colour, eyes, tone) -> dict
         "brow_width": rng.uniform(0.0028, 0.0042) if woman else rng.uniform(0.0036, 0.0056),
         "brow_arch": rng.uniform(0.002, 0.006) if woman else rng.uniform(0.0, 0.0035),
         "brow_density": rng.uniform(0.62, 0.92),
-        "lip": rng.uniform(0.15, 0.85) if woman else rng.uniform(0.0, 0.15),
+        "lip": rng.uniform(0.10, 0.60) if woman else rng.uniform(0.0, 0.15),
         "lip_rgb": tuple(linear(LIPS[int(rng.integers(len(LIPS)))])),
         "stubble": {"none": 0.0 if woman else rng.uniform(0, 0.14), "stubble": 0.45, "beard": 0.95, "moustache": 0.12}[
             beard
         ],
         "moustache": float(beard in ("moustache", "beard")),
-        "freckles": rng.uniform(0.4, 0.9) if tone < 2.4 and rng.random() < 0.22 else 0.0,
+        "freckles": rng.uniform(0.3, 0.8) if tone < 2.4 and rng.random() < 0.22 else 0.0,
         "blush": rng.uniform(0.5, 1.2),
         "lash": rng.uniform(0.75, 1.0) if woman else rng.uniform(0.35, 0.5),
         "tone": tone / 9,

@@ -16,19 +16,21 @@ COLOURS = {
     "brown": (112, 84, 64), "pink": (222, 168, 172), "purple": (124, 98, 152), "teal": (64, 128, 130),
     "yellow": (214, 184, 104), "orange": (208, 132, 80),
 }  # fmt: skip
+MUTED = 0.18
+"""How far colours behind a person are drawn towards grey: a wall stands back."""
 LIGHT_FIELDS = ("key", "ambient", "azimuth", "elevation", "soft", "rim")
 LIGHTS: dict[str, dict] = {
     kind: dict(zip(LIGHT_FIELDS, row, strict=True))
     for kind, row in {
-        "soft light": ((1.3, 1.7), (0.75, 1.0), (-40, 40), (25, 45), 3.2, (0, 0.3)),
-        "studio light": ((1.9, 2.5), (0.42, 0.6), (-55, 55), (20, 45), 1.8, (0.2, 0.8)),
-        "side light": ((2.2, 2.9), (0.28, 0.42), (55, 80), (8, 30), 1.6, (0, 0.4)),
-        "rim light": ((1.4, 1.9), (0.36, 0.52), (-50, 50), (20, 40), 2.0, (1.4, 2.4)),
-        "dim light": ((1.2, 1.6), (0.14, 0.24), (-60, 60), (15, 50), 1.6, (0.1, 0.6)),
-        "hard light": ((2.6, 3.2), (0.3, 0.4), (-55, 55), (25, 55), 0.6, (0, 0.3)),
+        "soft light": ((1.35, 1.7), (0.62, 0.82), (-42, 42), (22, 42), 5.0, (0.2, 0.6)),
+        "studio light": ((1.9, 2.4), (0.42, 0.58), (-50, 50), (22, 42), 3.2, (0.4, 1.0)),
+        "side light": ((2.0, 2.6), (0.34, 0.48), (52, 74), (10, 28), 2.6, (0.1, 0.5)),
+        "rim light": ((1.4, 1.8), (0.40, 0.54), (-45, 45), (20, 40), 3.0, (1.6, 2.6)),
+        "dim light": ((1.2, 1.5), (0.20, 0.28), (-55, 55), (15, 45), 2.6, (0.2, 0.7)),
+        "hard light": ((2.4, 2.9), (0.34, 0.44), (-45, 45), (25, 48), 1.0, (0.1, 0.5)),
     }.items()
 }
-WEIGHTS = (4, 4, 1.5, 1.5, 1.0, 1.2)
+WEIGHTS = (5, 5, 1.2, 1.6, 0.7, 0.8)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def light(rng: np.random.Generator, **wish: str) -> Light:
     tint = {"neutral": rng.uniform(-0.03, 0.04), "warm": rng.uniform(0.11, 0.2), "cool": rng.uniform(-0.17, -0.09)}[
         warmth
     ]
-    base = linear(np.clip(np.array(COLOURS[colour]) * rng.uniform(0.92, 1.06) + rng.normal(0, 3, 3), 8, 240))
+    painted = np.array(COLOURS[colour]) * rng.uniform(0.92, 1.06) + rng.normal(0, 3, 3)
+    base = linear(np.clip(painted + MUTED * (painted.mean() - painted), 8, 240))
     second = base * rng.uniform(0.25, 0.65) if rng.random() < 0.7 else base * rng.uniform(0.4, 1.0, 3)
     numbers: dict[str, float | tuple] = {
         "azimuth": side * rng.uniform(*row["azimuth"]),
@@ -105,21 +108,21 @@ def _blurred(seed, first, second, x, y) -> tuple[torch.Tensor, torch.Tensor, tor
     random = torch.frac(((seed[:, None] * 12.9898 + k * 78.233).sin().abs() + 0.001) * 4375.5453)
     r = lambda start, count: random[:, start : start + count, None, None]  # noqa: E731
     away = ((x - r(0, 22)) ** 2 + (y - r(22, 22)) ** 2).sqrt()
-    radius = 0.025 + 0.055 * r(44, 22)
+    radius = 0.035 + 0.065 * r(44, 22)
     disc = (
-        ((radius - away) / 0.010 + 0.5).clamp(0, 1)
+        ((radius - away) / 0.016 + 0.5).clamp(0, 1)
         * (0.75 + 0.35 * (away / radius).clamp(0, 1))
-        * (0.15 + 0.75 * r(66, 22))
+        * (0.08 + 0.42 * r(66, 22))
     )
     glow = torch.cat([0.9 + 0.1 * r(88, 22), 0.55 + 0.4 * r(110, 22), 0.25 + 0.6 * r(132, 22)], -1)[:, :, 0]
     tint = first[:, None, :, 0, 0] * 0.6 + glow * 0.4
     discs = second * 0.7 + torch.einsum("bkhw,bkc->bchw", disc, tint)
-    soft = lambda v: torch.sigmoid(v / 0.02)  # noqa: E731
+    soft = lambda v: torch.sigmoid(v / 0.045)  # noqa: E731
     top, height = r(214, 7) * 0.8, 0.15 + 0.5 * r(221, 7)
     box = soft(0.05 + 0.16 * r(207, 7) - (x - r(200, 7)).abs()) * soft(y - top) * soft(top + height - y) * 0.8
     room = second * (1.1 - 0.35 * y[:, None]).expand(len(seed), 3, x.shape[-1], x.shape[-1])
     for n in range(7):
-        room = torch.lerp(room, first * (0.25 + 1.7 * r(228 + n, 1)), box[:, n : n + 1])
+        room = torch.lerp(room, first * (0.45 + 1.1 * r(228 + n, 1)), box[:, n : n + 1])
     size = 0.04 + 0.11 * r(300, 18)
     spot = torch.exp(-((x - r(318, 18)) ** 2 + (y - r(336, 18)) ** 2) / size**2) * 0.6
     leaves = first * (0.35 + 0.5 * (1 - y[:, None])).expand(len(seed), 3, x.shape[-1], x.shape[-1])

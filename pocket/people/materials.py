@@ -59,7 +59,9 @@ def spot(c: torch.Tensor, x: float, y: float, z: float, radius: float) -> torch.
 
 
 class Surface:
-    """What shading needs of N fragments of a material: albedo, specular strength, exponent, wrap and normal's bend."""
+    """What shading needs of N fragments of a material: albedo, specular strength, exponent, wrap, normal's bend, and
+    glow: how much of the key's own light it sends back (a catchlight).
+    """
 
     def __init__(self, count: int, device: torch.device | str) -> None:
         """Start from a matt, black surface."""
@@ -67,6 +69,7 @@ class Surface:
         self.specular = torch.zeros(count, device=device)
         self.gloss = torch.full((count,), 20.0, device=device)
         self.wrap = torch.zeros(3, device=device)
+        self.glow = torch.zeros(count, device=device)
         self.bump = torch.zeros(count, 3, device=device)
 
 
@@ -79,99 +82,108 @@ def skin(c: torch.Tensor, masks: torch.Tensor, p, noise: Noise, painted_hair: to
     s = Surface(len(c), c.device)
     shift = (p("skin_seed") * 0.61803)[:, None] % 32
     lips, ears, lids, inside = masks.clamp(0, 1).unbind(1)
-    x, y, z = c[:, 0].abs(), c[:, 1], c[:, 2]
     coarse = noise(c * 45 + shift)
     middle = noise(c * 160 + shift)
     fine = noise(c * 700 + shift)
     tone = p("skin")
     depth = p("tone")
-    a = tone * (1 + 0.10 * (coarse[:, 0] - 0.5) + 0.09 * (middle[:, 0] - 0.5) + 0.07 * (fine[:, 0] - 0.5))[:, None]
+    a = tone * (1 + 0.07 * (coarse[:, 0] - 0.5) + 0.07 * (middle[:, 0] - 0.5) + 0.10 * (fine[:, 0] - 0.5))[:, None]
     red = p("blush") * (
         0.6 * spot(c, 0.045, -0.11, 0.662, 0.022)
         + 0.5 * spot(c, 0, -0.165, 0.665, 0.014)
         + 0.2 * spot(c, 0, -0.14, 0.60, 0.016)
     )
-    red = (red + 0.30 * ears + 0.35 * (coarse[:, 1] - 0.5)) * (1 - 0.5 * depth)
+    red = (1.5 * red + 0.35 * ears + 0.45 * (coarse[:, 1] - 0.5) + 0.25 * (middle[:, 2] - 0.5)) * (1 - 0.5 * depth)
     a = a * torch.stack([1 + 0.08 * red, 1 - 0.20 * red, 1 - 0.16 * red], 1)
     shade = 0.40 * spot(c, 0.030, -0.13, 0.700, 0.016) + 0.22 * spot(c, 0.028, -0.13, 0.680, 0.012) + 0.2 * lids
     a = a * (1 - 0.28 * shade.clamp(0, 1))[:, None] ** c.new_tensor([0.8, 1.0, 1.0])
-    spots = smoothstep(0.62, 0.78, noise(c * 330 + shift)[:, 1]) * spot(c, 0.03, -0.13, 0.67, 0.038)
-    a = a * (1 - (p("freckles") * 0.5 * spots)[:, None] * c.new_tensor([0.6, 1.0, 1.2]))
-    beard = _beard(c, x, y, z)
-    upper = torch.exp(-(((z - 0.6475) / 0.0062) ** 2)) * smoothstep(0.036, 0.022, x) * (y < -0.11) * (1 - lips)
+    brown = (middle[:, 3] + fine[:, 3] - 0.85).clamp(0, 1) * spot(c, 0.03, -0.13, 0.67, 0.036)
+    a = a * (1 - (p("freckles") * 0.9 * brown)[:, None] * c.new_tensor([0.6, 1.0, 1.2]))
+    beard, upper = beard_area(c), moustache_area(c) * (1 - lips)
     strands = noise(torch.stack([c[:, 0] * 1500, c[:, 1] * 900, c[:, 2] * 620], 1) + shift)
-    grain = (0.25 + 1.05 * (strands[:, 0] - 0.2)).clamp(0.05, 1.15)
+    grain = 0.55 + 0.45 * strands[:, 0]
     stubble = p("stubble")
     cover = (beard * stubble + upper * torch.maximum(stubble, 0.85 * p("moustache"))).clamp(0, 1) * (1 - lips)
-    cover = (cover * (grain + 0.35 * stubble)).clamp(0, 0.93)
+    cover = (cover * grain).clamp(0, 0.9)
     a = mix(a, p("brow_rgb") * (0.55 + 0.6 * strands[:, 1:2]), cover)
-    colour = a * c.new_tensor([0.90, 0.63, 0.62])
+    lips = smoothstep(0.12, 0.95, lips + 0.10 * (middle[:, 1] - 0.5)) * (0.72 + 0.25 * p("lip"))
+    colour = a * c.new_tensor([0.92, 0.62, 0.62])
     tint = p("lip") * 0.62
     colour = mix(colour, p("lip_rgb") * (0.75 + 0.25 * (1 - depth))[:, None], tint)
     creases = noise(torch.stack([c[:, 0] * 620, c[:, 1] * 60, c[:, 2] * 70], 1) + shift)[:, 2]
     colour = colour * (1 - 0.16 * torch.exp(-(((creases - 0.5) / 0.1) ** 2)))[:, None]
     a = mix(a, colour, lips)
     a = mix(a, c.new_tensor([0.10, 0.02, 0.02]).expand_as(a), inside)
-    a = mix(a, p("brow_rgb"), _brow(c, p, noise))
+    a = mix(a, p("brow_rgb"), 0.55 * brow_area(c, p))
     a = mix(a, p("hair_rgb") * (0.45 + 0.35 * strands[:, 2:3]), painted_hair)
     s.albedo = a
-    s.specular = (0.16 + 0.40 * lips * (0.4 + 0.6 * p("lip")) + 0.10 * spot(c, 0, -0.16, 0.67, 0.025)) * (
-        1 - painted_hair
+    shine = (
+        spot(c, 0, -0.16, 0.67, 0.022)
+        + 0.8 * spot(c, 0.02, -0.13, 0.74, 0.03)
+        + 0.7 * spot(c, 0.05, -0.11, 0.685, 0.02)
     )
+    s.specular = (0.42 + 0.55 * lips * (0.4 + 0.6 * p("lip")) + 0.55 * shine) * (1 - painted_hair)
     s.specular = s.specular * (1 - 0.8 * cover) * (0.75 + 0.5 * middle[:, 2])
-    s.gloss = 13 + 26 * lips
-    s.wrap = c.new_tensor([0.42, 0.24, 0.18])
+    s.gloss = 16 + 26 * lips
+    s.wrap = c.new_tensor([0.52, 0.32, 0.24])
     s.bump = (_bump(fine) * 0.11 + _bump(middle) * 0.05) * (1 - 0.5 * lips)[:, None] * (0.6 + 0.7 * p("age"))[:, None]
     s.bump = s.bump + _bump(strands) * (0.45 * cover + 0.4 * painted_hair)[:, None]
     return s
 
 
-def _beard(c: torch.Tensor, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-    """Where a full beard grows, 0..1: below a line from the sideburns past the corners of the mouth."""
+def beard_area(c: torch.Tensor) -> torch.Tensor:
+    """Where a full beard grows at canonical points [N,3], 0..1: below a line from the sideburns past the mouth."""
     from .hair import interpolate
 
+    x, y, z = c[:, 0].abs(), c[:, 1], c[:, 2]
     line = interpolate(x, [0, 0.02, 0.045, 0.062, 0.075], c.new_tensor([0.638, 0.640, 0.642, 0.668, 0.705]))
     below = smoothstep(0.007, -0.009, z - line)
-    above_neck = smoothstep(0.550, 0.590, z + 0.25 * (y + 0.05).clamp(0, 1))
-    return below * above_neck * smoothstep(0.0, -0.035, y) * (1 - 0.55 * spot(c, 0, -0.15, 0.628, 0.010))
+    above_neck = smoothstep(0.565, 0.596, z + 0.25 * (y + 0.05).clamp(0, 1))
+    return below * above_neck * smoothstep(-0.010, -0.045, y) * (1 - 0.55 * spot(c, 0, -0.15, 0.628, 0.010))
 
 
-def _brow(c: torch.Tensor, p, noise: Noise) -> torch.Tensor:
-    """Coverage 0..1 of the eyebrows: slanted strands that thin out at both ends."""
+def moustache_area(c: torch.Tensor) -> torch.Tensor:
+    """Where a moustache grows at canonical points [N,3], 0..1."""
+    x, y, z = c[:, 0].abs(), c[:, 1], c[:, 2]
+    return torch.exp(-(((z - 0.6475) / 0.0062) ** 2)) * smoothstep(0.036, 0.022, x) * (y < -0.11)
+
+
+def brow_area(c: torch.Tensor, p) -> torch.Tensor:
+    """Density 0..1 of the eyebrows at canonical points [N,3], thinner at both ends; p(name) is broadcast to [N]."""
     x = c[:, 0].abs()
     along = ((x - 0.0125) / 0.041).clamp(0, 1)
     line = 0.7165 + p("brow_height") + p("brow_arch") * torch.sin((along * 1.15).clamp(0, 1) * 2.67) - 0.0045 * along**3
     half = p("brow_width") * (1 - 0.58 * along) * 1.15
     off = (c[:, 2] - line) / half
     shape = smoothstep(1.35, 0.45, off.abs()) * smoothstep(0.0105, 0.0190, x) * smoothstep(0.0565, 0.046, x)
-    shape = shape * (c[:, 1] < -0.07)
-    at = torch.stack([x * 0.6 - (c[:, 2] - line) * 0.9 * (1 - along), 0 * x, c[:, 2] - line], 1)
-    strands = noise(at * c.new_tensor([1500.0, 1.0, 260.0]) + (p("skin_seed") * 0.37)[:, None] % 32)[:, 0]
-    return (shape * p("brow_density") * (0.30 + 1.05 * strands)).clamp(0, 0.96)
+    return shape * (c[:, 1] < -0.07) * p("brow_density")
 
 
-def eye(c: torch.Tensor, centre: torch.Tensor, p, noise: Noise) -> Surface:
-    """Eyeballs at canonical points c [N,3] with their centres [N,3]: sclera, iris with fibres, limbal ring, pupil."""
+def eye(c: torch.Tensor, centre: torch.Tensor, gaze: torch.Tensor, p, noise: Noise) -> Surface:
+    """Eyeballs at canonical points c [N,3]: sclera, iris with fibres, limbal ring, pupil.
+
+    centre [N,3] and gaze [N,3], a unit vector, are of the fragment's own eye.
+    """
     s = Surface(len(c), c.device)
     d = torch.nn.functional.normalize(c - centre, dim=-1)
-    r = torch.acos((-d[:, 1]).clamp(-1, 1))
-    angle = torch.atan2(d[:, 0], d[:, 2])
-    fibres = noise(torch.stack([angle.cos() * 16, angle.sin() * 16, r * 5], 1) + (p("skin_seed") * 0.11)[:, None] % 32)
-    white = c.new_tensor([0.70, 0.66, 0.63]) * (1 - 0.30 * smoothstep(0.45, 1.0, r))[:, None]
-    white = white * (1 - 0.05 * (fibres[:, 1:2] - 0.3) * c.new_tensor([0.2, 1.0, 1.0]))
-    edge, pupil = 0.455, 0.185
-    iris = (
-        p("iris")
-        * (0.55 + 0.9 * fibres[:, 0:1])
-        * (1.05 + 0.45 * smoothstep(pupil, 0.27, r) - 0.72 * smoothstep(0.36, edge, r))[:, None]
-    )
-    a = mix(white, iris, smoothstep(edge + 0.025, edge - 0.03, r))
-    a = a * (1 - 0.985 * smoothstep(pupil + 0.022, pupil - 0.015, r))[:, None]
-    lid = smoothstep(0.6980, 0.7045, c[:, 2])
-    s.albedo = a * (1 - 0.45 * lid)[:, None]
-    s.specular = torch.full_like(r, 1.0)
-    s.gloss = torch.full_like(r, 300.0)
-    s.wrap = c.new_tensor([0.15, 0.10, 0.10])
+    r = torch.acos((d * gaze).sum(1).clamp(-1, 1))
+    off = d - gaze
+    angle = torch.atan2(off[:, 0], off[:, 2])
+    shift = (p("skin_seed") * 0.11)[:, None] % 32
+    fibres = noise(torch.stack([angle.cos() * 14, angle.sin() * 14, r * 4], 1) + shift)
+    white = c.new_tensor([0.60, 0.565, 0.54]) * (1 - 0.40 * smoothstep(0.45, 1.0, r))[:, None]
+    white = white * (1 - 0.06 * (fibres[:, 1:2] - 0.3) * c.new_tensor([0.2, 1.0, 1.0]))
+    edge, pupil = 0.475, 0.180
+    ring = smoothstep(0.33, edge - 0.01, r)
+    iris = (p("iris") * 1.05 + 0.012) * (0.62 + 0.76 * fibres[:, 0:1])
+    iris = iris * (1.0 + 0.35 * smoothstep(0.40, pupil, r) - 0.80 * ring)[:, None]
+    a = mix(white, iris, smoothstep(edge + 0.035, edge - 0.035, r))
+    a = a * (1 - 0.985 * smoothstep(pupil + 0.025, pupil - 0.02, r))[:, None]
+    lid = smoothstep(0.6985, 0.7050, c[:, 2])
+    s.albedo = a * (1 - 0.60 * lid)[:, None]
+    s.specular = torch.full_like(r, 0.25)
+    s.gloss = torch.full_like(r, 120.0)
+    s.wrap = c.new_tensor([0.25, 0.18, 0.16])
     return s
 
 
@@ -200,7 +212,7 @@ def weave(
     s.albedo = a
     s.specular = torch.full_like(x, 0.05)
     s.gloss = torch.full_like(x, 8.0)
-    s.wrap = c.new_tensor([0.10, 0.10, 0.10])
+    s.wrap = c.new_tensor([0.22, 0.22, 0.22])
     folds = _bump(noise(torch.stack([x * 17, y * 17, z * 26], 1) + shift)) + 0.5 * _bump(
         noise(torch.stack([x * 40 + z * 22, y * 34, z * 30 - x * 12], 1) + shift)
     )

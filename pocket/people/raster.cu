@@ -31,7 +31,7 @@ extern "C" __global__ void raster(const float *points, const float *keep, const 
     int a = tris[3 * t], b = tris[3 * t + 1], c = tris[3 * t + 2];
     float ka = kp[a], kb = kp[b], kc = kp[c];
     float amplitude = noise[5 * a + 4];
-    if (fmaxf(ka, fmaxf(kb, kc)) + 0.5f * amplitude < 0) return;
+    if (fmaxf(ka, fmaxf(kb, kc)) + 0.5f * fmaxf(amplitude, 0.0f) < 0) return;
     float za = p[3 * a + 2], zb = p[3 * b + 2], zc = p[3 * c + 2];
     if (perspective && fminf(za, fminf(zb, zc)) < 0.05f) return;
     float x0 = p[3 * a], y0 = p[3 * a + 1], x1 = p[3 * b], y1 = p[3 * b + 1], x2 = p[3 * c], y2 = p[3 * c + 1];
@@ -65,6 +65,10 @@ extern "C" __global__ void raster(const float *points, const float *keep, const 
                                       q0 * noise[5 * a + 1] + q1 * noise[5 * b + 1] + q2 * noise[5 * c + 1],
                                       q0 * noise[5 * a + 2] + q1 * noise[5 * b + 2] + q2 * noise[5 * c + 2]);
                 k += amplitude * (n - 0.5f) - 0.6f * e * e * e * e;
+            }
+            if (amplitude < 0) {
+                float e = q0 * noise[5 * a + 3] + q1 * noise[5 * b + 3] + q2 * noise[5 * c + 3];
+                k = k * (1 - 0.85f * e * e) - (perspective ? hash(i, j, (int)noise[5 * a]) : 0.5f);
             }
             if (k < 0) continue;
             atomicMin(cell, value);

@@ -2,8 +2,10 @@
 
 Every fragment that survives the depth test and the strand test writes depth and triangle as one 64-bit word with an
 atomic minimum, so the result does not depend on the order of threads. A vertex may carry a `keep` value: fragments
-whose interpolated keep is negative are dropped (smooth edges of cloth), and on noisy parts (hair) value noise is added
-first, which breaks the edge into strands.
+whose interpolated keep is negative are dropped (smooth edges of cloth). On noisy parts (fuzz) value noise is added
+first, which breaks the edge into tufts. On strands keep is alpha, which falls off across the strand: a fragment stays
+where alpha is above a hash of pixel and strand, so alpha becomes a share of the samples of a supersampled pixel. In a
+shadow map (no perspective) it stays where alpha is above a half.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ def rasterise(
     """Draw triangles [T,3] of a batch of vertices; all float32, one device.
 
     points [B,V,3]: x, y in pixels (pixel centres at .5), depth (> 0, larger is farther; metric for a perspective view).
-    keep [B,V]; noise [V,5]: lattice position of the strand noise (3), edge coordinate -1..1, amplitude (0: plain part).
+    keep [B,V]; noise [V,5]: lattice position of the noise (3), edge coordinate -1..1, amplitude (0: plain part;
+    below 0: a strand, whose number stands in the first place).
     Returns depth [B,H,W] float32 (inf: empty) and triangle index [B,H,W] int64 (-1: empty).
     """
     b, v, _ = points.shape

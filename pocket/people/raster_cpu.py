@@ -39,7 +39,7 @@ def raster(points, keep, noise, tris, perspective, depth, index):
             a, b, c = tris[t, 0], tris[t, 1], tris[t, 2]
             ka, kb, kc = keep[image, a], keep[image, b], keep[image, c]
             amplitude = noise[a, 4]
-            if max(ka, kb, kc) + 0.5 * amplitude < 0:
+            if max(ka, kb, kc) + 0.5 * max(amplitude, 0.0) < 0:
                 continue
             za, zb, zc = points[image, a, 2], points[image, b, 2], points[image, c, 2]
             if perspective and min(za, zb, zc) < 0.05:
@@ -83,6 +83,9 @@ def raster(points, keep, noise, tris, perspective, depth, index):
                             q0 * noise[a, 2] + q1 * noise[b, 2] + q2 * noise[c, 2],
                         )
                         k += amplitude * (n - 0.5) - 0.6 * e * e * e * e
+                    if amplitude < 0:
+                        e = q0 * noise[a, 3] + q1 * noise[b, 3] + q2 * noise[c, 3]
+                        k = k * (1 - 0.85 * e * e) - (_hash(i, j, int(noise[a, 0])) if perspective else np.float32(0.5))
                     if k < 0:
                         continue
                     depth[image, j, i] = z

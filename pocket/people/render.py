@@ -12,19 +12,25 @@ from . import camera as cam
 from . import glasses, shade
 from . import materials as mt
 from . import template as tm
-from .body import Body
+from .beard import FaceHair
+from .body import Body, BodyMesh
 from .camera import Camera
 from .garments import Garments, Outfit
 from .hair import SHELLS, Hair
 from .identity import Identity
 from .light import Light, background
 from .raster import rasterise
+from .strands import Grown, Strands
 
 PARTS = (
-    "skin", "eyes", "teeth", "tongue", "lashes", "top", "outer", "lapel", "legs", "feet", "skirt", "collar", "ribbons",
-    "shells", "glasses",
+    "skin", "eyes", "teeth", "tongue", "lashes", "top", "outer", "lapel", "legs", "feet", "skirt", "collar", "shells",
+    "glasses", "strands", "beard",
 )  # fmt: skip
 SHADOW = 512
+MEET = 0.94
+"""Cosine between where the pose turns the eyes and the camera above which they look into it."""
+NASAL = 0.03
+"""How far (radians) each eye is turned inwards besides: the lids of the mesh open a little to the side."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Renderer:
         self.device = torch.device(device)
         self.body = Body(self.device)
         self.hair = Hair(self.device)
+        self.strands = Strands(self.hair)
+        self.beard = FaceHair(self.device)
         self.garments = Garments(self.device)
         self.noise = mt.Noise(self.device)
         self.warp = tm.Warp(tm.head_controls(), self.device)
@@ -72,7 +80,10 @@ class Renderer:
     def _assemble(self) -> None:
         t = tm.template()
         to = lambda a: torch.from_numpy(np.ascontiguousarray(a)).to(self.device)  # noqa: E731
-        f = t.faces
+        f, c = t.faces, t.canonical
+        left, right = (np.unique(f[k]) for k in ("helper-l-eye", "helper-r-eye"))
+        self.eye_centre = to(np.stack([(c[v].max(0) + c[v].min(0)) / 2 for v in (left, right)]).astype(np.float32))
+        self.eye_height = float(self.eye_centre[:, 2].mean())
         lashes = np.concatenate([v for k, v in f.items() if "eyelash" in k])
         g, h = self.garments, self.hair
         own = {
@@ -91,9 +102,11 @@ class Renderer:
         }
         collar_count = int(g.grid_faces.max()) + 1
         blocks["collar"] = (g.grid_faces, np.zeros((collar_count, 3), np.float32))
-        blocks["ribbons"] = (h.faces, np.zeros((len(h.strand), 3), np.float32))
-        blocks["glasses"] = (glasses.faces(), np.zeros((glasses.COUNT, 3), np.float32))
         blocks["shells"] = (h.shell_faces, np.tile(h.shell_canonical, (SHELLS, 1)))
+        blocks["glasses"] = (glasses.faces(), np.zeros((glasses.COUNT, 3), np.float32))
+        grown = {"strands": self.strands, "beard": self.beard}
+        blocks |= {name: (hair.faces, np.zeros((len(hair.own), 3), np.float32)) for name, hair in grown.items()}
+        alpha = {name: hair.own[:, [2, 2, 2, 0, 0]] * [1, 0, 0, 1, 0] - [0, 0, 0, 0, 1] for name, hair in grown.items()}
         faces = [own[n] for n in PARTS[:5]]
         part = [np.full(len(own[n]), i) for i, n in enumerate(PARTS[:5])]
         canonical, noise = [t.canonical], [self._body_noise(lashes)]
@@ -103,7 +116,7 @@ class Renderer:
             faces.append(block + offset)
             part.append(np.full(len(block), PARTS.index(name)))
             canonical.append(where)
-            noise.append({"ribbons": h.noise, "shells": h.shell_noise}.get(name, np.zeros((len(where), 5))))
+            noise.append((alpha | {"shells": h.shell_noise}).get(name, np.zeros((len(where), 5))))
             self.slices[name] = slice(offset, offset + len(where))
             offset += len(where)
         tris = np.concatenate(faces)
@@ -111,15 +124,15 @@ class Renderer:
         self.part = to(np.concatenate(part))
         self.canonical = to(np.concatenate(canonical).astype(np.float32))
         self.strand_noise = to(np.concatenate(noise).astype(np.float32))
-        self.around = to(tm.vertex_faces(tris, offset, 9))
+        self.solid = self.slices["strands"].start
+        self.solid_tris = self.tris[: len(tris) - sum(len(hair.faces) for hair in grown.values())]
+        self.around = to(tm.vertex_faces(self.solid_tris.cpu().numpy(), self.solid, 9))
         self.strand = torch.zeros(offset, 3, device=self.device)
-        self.strand[self.slices["ribbons"]] = to(h.strand)
+        for name, hair in grown.items():
+            self.strand[self.slices[name]] = to(hair.own)
         uv_faces = t.uv_faces["body"]
         self.skin_uv = to(t.uv[uv_faces].astype(np.float32))
         self.masks = to(t.masks)[None]
-        c = t.canonical
-        left, right = (np.unique(f[k]) for k in ("helper-l-eye", "helper-r-eye"))
-        self.eye_centre = to(np.stack([(c[v].max(0) + c[v].min(0)) / 2 for v in (left, right)]).astype(np.float32))
         used = np.unique(f["body"])
         inner = np.zeros(tm.VERTICES, bool)
         inner[used] = True
@@ -130,7 +143,7 @@ class Renderer:
         self.chin = int(np.abs(c - np.array([0, -0.135, 0.592])).sum(1).argmin())
 
     def _body_noise(self, lashes: np.ndarray) -> np.ndarray:
-        """Strand noise for the lashes (along the lid), and how far each lash vertex is from the lid."""
+        """Alpha of the lashes: most at the lid, none at the tips, little on the lower lid."""
         from scipy.spatial import cKDTree
 
         c = tm.template().canonical
@@ -139,10 +152,11 @@ class Renderer:
         self.lash_vertices = torch.from_numpy(used).to(self.device)
         self.lash_near = torch.from_numpy(near).to(self.device)
         tip = (away / 0.0075).clip(0, 1).astype(np.float32)
-        self.lash_keep = torch.from_numpy(0.42 - 0.80 * tip).to(self.device)
+        upper = c[used, 2] > self.eye_height
+        self.lash_keep = torch.from_numpy(np.where(upper, 1.15, 0.25).astype(np.float32) * (1 - tip)).to(self.device)
         noise = np.zeros((tm.VERTICES, 5), np.float32)
-        noise[used, 0] = c[used, 0] * 2300 + 100
-        noise[used, 4] = 1.0
+        noise[used, 0] = np.arange(len(used))
+        noise[used, 4] = -1.0
         return noise
 
     def numbers(self, shots: Sequence[Shot]) -> dict[str, torch.Tensor]:
@@ -176,32 +190,47 @@ class Renderer:
             {a: face[:, i] for i, a in enumerate(actions)},
         )
 
-    def geometry(self, vertices: torch.Tensor, p: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """All vertices [B,V,3] of the joint mesh and their keep [B,V]."""
-        lash = p["lash"][:, None, None] * 0.72
+    def geometry(
+        self, mesh: BodyMesh, p: dict[str, torch.Tensor], eye: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Vertices [B,V,3] of the joint mesh, their keep [B,V] and unit normals [B,V,3]; eye [B,3] is the camera."""
+        vertices = mesh.vertices
+        lash = p["lash"][:, None, None] * 0.66
         vertices = vertices.clone()
         at = vertices[:, self.lash_near]
         vertices[:, self.lash_vertices] = at + (vertices[:, self.lash_vertices] - at) * lash
         keep = self.garments.skin_keep(p)
-        keep[:, self.lash_vertices] = self.lash_keep + (p["lash"][:, None] - 0.9) * 0.12
+        keep[:, self.lash_vertices] = self.lash_keep * p["lash"][:, None]
         all_vertices, all_keep = [vertices], [keep]
         dressed = self.garments.dress(vertices, p)
         coefficients = self.warp.coefficients(vertices)
         for name, make in (
             ("collar", self.garments.collars),
-            ("ribbons", self.hair.ribbons),
             ("glasses", glasses.points),
         ):
             points, kept = make(p)
             dressed[name] = (self.warp(coefficients, points), kept)
         dressed["shells"] = self.hair.shells(p, vertices)
-        for name in self.slices:
+        for name in list(self.slices)[:-2]:
             all_vertices.append(dressed[name][0])
             all_keep.append(dressed[name][1].expand(len(vertices), -1))
-        return torch.cat(all_vertices, 1), torch.cat(all_keep, 1)
+        solid = torch.cat(all_vertices, 1)
+        normals = tm.normals(solid, self.solid_tris, self.around)
+        grown = self._grow(mesh, p, coefficients, eye)
+        return (
+            torch.cat([solid, *(hair.vertices for hair in grown)], 1),
+            torch.cat([*all_keep, *(hair.alpha for hair in grown)], 1),
+            torch.cat([normals, *(hair.normals for hair in grown)], 1),
+        )
+
+    def _grow(self, mesh: BodyMesh, p: dict[str, torch.Tensor], coefficients: torch.Tensor, eye) -> tuple[Grown, Grown]:
+        guides = self.hair.guides(p)
+        lines = self.warp(coefficients, guides.lines.flatten(1, 2)).unflatten(1, guides.lines.shape[1:3])
+        turn = mesh.transforms[:, self.body.head, :, :3]
+        return self.strands.grow(p, guides, lines, turn, eye), self.beard.grow(p, mesh.vertices, turn, eye)
 
     @torch.no_grad()
-    def render(self, shots: Sequence[Shot], size: int = 256, supersample: int = 2) -> Pictures:
+    def render(self, shots: Sequence[Shot], size: int = 256, supersample: int = 3) -> Pictures:
         """Take the shots as square pictures of `size` pixels."""
         precision = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")
@@ -213,14 +242,16 @@ class Renderer:
     def _render(self, shots: Sequence[Shot], size: int, supersample: int) -> Pictures:
         p = self.numbers(shots)
         mesh = self.bodies(shots)
-        vertices, keep = self.geometry(mesh.vertices, p)
         full = size * supersample
         top, chin = mesh.vertices[:, self.head_top], mesh.vertices[:, self.chin]
         target, half = cam.aim([s.camera.framing for s in shots], mesh.keypoints, top, chin)
         view = cam.view([s.camera for s in shots], target, half, full)
+        eye = target - view.rotation[:, 1] * view.distance[:, None]
+        p["gaze"] = self._gaze(mesh, eye)
+        vertices, keep, normals = self.geometry(mesh, p, eye)
         points = view(vertices)
         depth, index = rasterise(points, keep, self.strand_noise, self.tris, full, full, True)
-        linear_ = self._shade(p, vertices, keep, points, depth, index, view, target, half)
+        linear_ = self._shade(p, vertices, keep, normals, points, depth, index, view, target, half)
         covered = (index >= 0).float()[:, None]
         back = background(p, size)
         pool = lambda a: torch.nn.functional.avg_pool2d(a, supersample)  # noqa: E731
@@ -236,6 +267,20 @@ class Renderer:
         at = view(mesh.vertices[:, self.face_vertices])[..., :2] / supersample
         box = torch.cat([at.amin(1), at.amax(1)], 1).clamp(0, size)
         return Pictures(images, keypoints, box, (share[:, 0] > 0.5).to(torch.uint8))
+
+    def _gaze(self, mesh: BodyMesh, eye: torch.Tensor) -> torch.Tensor:
+        """Unit vectors [B,2,3] in canonical space along which both eyes look.
+
+        They meet in the camera where the pose turns the eyes nearly there; else they go where the pose turns them.
+        """
+        bones = mesh.transforms[:, [self.body.bones.index("eye.L"), self.body.bones.index("eye.R")]]
+        camera = torch.linalg.solve(bones[..., :3], (eye[:, None] - bones[..., 3])[..., None])[..., 0]
+        sight = torch.nn.functional.normalize(camera - self.eye_centre, dim=-1)
+        ahead = torch.tensor([0.0, -1.0, 0.0], device=self.device).expand_as(sight)
+        near = (sight * ahead).sum(-1).amin(1) > MEET
+        sight = torch.where(near[:, None, None], sight, ahead)
+        nasal = torch.tensor([[-NASAL, 0, 0], [NASAL, 0, 0]], device=self.device)
+        return torch.nn.functional.normalize(sight + nasal, dim=-1)
 
     def _visible(self, at: torch.Tensor, depth: torch.Tensor, supersample: int, size: int) -> torch.Tensor:
         """Keypoints in pixels with visibility: inside the picture, and not far behind what is drawn there."""
@@ -274,9 +319,8 @@ class Renderer:
         radius = p["soft"][f.image] * 0.0030 / texel
         return shade.soft_shadow(map_, f.image, at, radius, texel * 0.9, f.sample)
 
-    def _shade(self, p, vertices, keep, points, depth, index, view, target, half) -> torch.Tensor:
+    def _shade(self, p, vertices, keep, normals, points, depth, index, view, target, half) -> torch.Tensor:
         b, size = index.shape[:2]
-        normals = tm.normals(vertices, self.tris, self.around)
         f = shade.fragments(index, points, self.tris)
         position = f.own(vertices)
         normal = torch.nn.functional.normalize(f.own(normals), dim=1)
@@ -307,15 +351,20 @@ class Renderer:
 
     def _material(self, name, f, normal, lit, open_, p, lamps, view, vertices, keep) -> torch.Tensor:
         q = lambda key: p[key][f.image]  # noqa: E731
-        backwards = (normal[:, 1:2] > 0) & torch.tensor(name not in ("skin", "eyes"), device=self.device)
+        backwards = (normal[:, 1:2] > 0) & torch.tensor(
+            name not in ("skin", "eyes", "strands", "beard"), device=self.device
+        )
         normal = torch.where(backwards, -normal, normal)
-        if name == "ribbons":
-            u, v, who = f.shared(self.strand).unbind(1)
+        if name in ("strands", "beard"):
+            _, v, who = f.shared(self.strand).unbind(1)
             corner = vertices[f.image[:, None], f.corners]
             level = self.strand[:, 1][f.corners]
             tangent = ((level - level.mean(1, keepdim=True))[..., None] * corner).sum(1)
             tangent = torch.nn.functional.normalize(shade.turn(view.rotation[f.image], tangent), dim=1, eps=1e-9)
-            return shade.hair_light(u, v, who.round(), tangent, normal, lit, open_, f.image, q, lamps, self.noise)
+            colour = q("hair_rgb" if name == "strands" else "brow_rgb")
+            return shade.hair_light(
+                colour, q("curl"), v, who.round(), tangent, normal, lit, open_, f.image, lamps, self.noise
+            )
         c = f.shared(self.canonical)
         if name == "skin":
             uv = (self.skin_uv[f.triangle] * f.weights[..., None]).sum(1)
@@ -323,7 +372,9 @@ class Renderer:
             masks = torch.nn.functional.grid_sample(self.masks, at[None, None], align_corners=False)[0, :, 0].T
             s = mt.skin(c, masks, q, self.noise, shade.scalp(c, masks[:, 1], q, self.noise))
         elif name == "eyes":
-            s = mt.eye(c, self.eye_centre[(c[:, 0] < 0).long()], q, self.noise)
+            which = (c[:, 0] < 0).long()
+            s = mt.eye(c, self.eye_centre[which], p["gaze"][f.image, which], q, self.noise)
+            s.glow = shade.catchlight(normal, f.image, lamps)
         elif name in ("teeth", "tongue", "lashes"):
             s = mt.Surface(len(c), self.device)
             tone = {"teeth": (0.66, 0.61, 0.53), "tongue": (0.33, 0.10, 0.10), "lashes": (0.05, 0.036, 0.03)}[name]

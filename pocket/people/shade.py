@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from . import materials as mt
-from .hair import STRANDS, hairline
+from .hair import hairline
 from .light import direction
 from .materials import smoothstep
 
@@ -160,9 +160,20 @@ def light_surface(
         key * diffuse * shadow * 0.62 + (ambient * 0.75 + facing * lamps.front[image][:, None]) * open_
     )
     colour = colour + (shine * lit * 0.16)[:, None] * key
+    colour = colour + s.glow[:, None] * (0.55 * key + 0.2)
     fresnel = (1 - facing) ** 4
     colour = colour + fresnel * 0.05 * ambient * open_ * (0.3 + s.specular[:, None])
     return colour + s.albedo * rim(normal, image, lamps)[:, None]
+
+
+def catchlight(normal: torch.Tensor, image: torch.Tensor, lamps: Lighting) -> torch.Tensor:
+    """Mirror image 0..1 of a softbox in eyes with normals [N,3]: the key, held where lids do not hide it."""
+    x, y, z = lamps.toward.unbind(1)
+    held = torch.stack([x.clamp(-0.55, 0.55), y, z.clamp(0.22, 0.50)], 1)
+    half = torch.nn.functional.normalize(
+        torch.nn.functional.normalize(held, dim=1) - held.new_tensor([0, 1.0, 0]), dim=1
+    )
+    return smoothstep(0.9890, 0.9955, (normal * half[image]).sum(1))
 
 
 def rim(normal: torch.Tensor, image: torch.Tensor, lamps: Lighting) -> torch.Tensor:
@@ -174,7 +185,8 @@ def rim(normal: torch.Tensor, image: torch.Tensor, lamps: Lighting) -> torch.Ten
 
 
 def hair_light(
-    u: torch.Tensor,
+    colour: torch.Tensor,
+    curl: torch.Tensor,
     v: torch.Tensor,
     who: torch.Tensor,
     tangent,
@@ -182,16 +194,18 @@ def hair_light(
     lit,
     open_,
     image,
-    p: Callable,
     lamps: Lighting,
     noise: mt.Noise,
 ) -> torch.Tensor:
-    """Two shifted highlights along the strands (Kajiya and Kay 1989; Scheuermann 2004) over a soft diffuse."""
-    strand = noise(torch.stack([u * STRANDS + who * 13.7, v * 1.5 + who * 3.1, who * 1.9], 1))
-    clump = noise(torch.stack([who * 0.31, v * 1.2, who * 0.17], 1))
-    tone = 0.50 + 0.62 * strand[:, 0] + 0.40 * clump[:, 0]
-    tone = tone * (0.62 + 0.50 * smoothstep(0.0, 0.35, v)) * (1 + 0.16 * smoothstep(0.5, 1.0, v))
-    base = p("hair_rgb") * tone[:, None]
+    """Two shifted highlights along the strands (Kajiya and Kay 1989; Scheuermann 2004) over a soft diffuse.
+
+    colour [N,3]; curl [N] in metres; v [N] is the place along the strand 0..1 and who [N] its number; normal is that
+    of the whole head of hair.
+    """
+    own = noise(torch.stack([who * 0.731, who * 0.377, v * 2.0 + who * 0.13], 1))
+    tone = 0.62 + 0.72 * own[:, 0]
+    tone = tone * (0.58 + 0.42 * smoothstep(0.0, 0.30, v)) * (1 + 0.18 * smoothstep(0.5, 1.0, v))
+    base = colour * tone[:, None]
     toward, key = lamps.toward[image], lamps.key[image]
     view = normal.new_tensor([0.0, -1.0, 0.0])
     half = torch.nn.functional.normalize(toward + view, dim=1)
@@ -200,31 +214,37 @@ def hair_light(
         bent = torch.nn.functional.normalize(tangent + shift[:, None] * normal, dim=1)
         return (1 - (bent * half).sum(1) ** 2).clamp(0, 1) ** (gloss / 2)
 
-    jitter = 0.30 * (strand[:, 1] - 0.5)
-    facing = ((normal * toward).sum(1) * 0.5 + 0.5).clamp(0, 1)
-    smooth = 1 - (p("curl") * 75).clamp(0, 0.9)
-    first = lobe(-0.10 + jitter, 70.0) * (0.4 + 0.9 * strand[:, 2]) * smooth
-    second = lobe(0.14 + jitter, 18.0)
-    diffuse = (facing * 1.15 - 0.15).clamp(0, 1)
+    jitter = 0.22 * (own[:, 1] - 0.5)
+    cosine = (normal * toward).sum(1)
+    facing = ((cosine + 0.35) / 1.35).clamp(0, 1)
+    glance = (normal * half).sum(1).clamp(0, 1) ** 2
+    smooth = 1 - (curl * 60).clamp(0, 0.8)
+    first = lobe(-0.10 + jitter, 60.0) * (0.3 + 0.9 * own[:, 2]) * smooth * glance
+    second = lobe(0.16 + jitter, 14.0) * glance
+    through = lit * 0.75 + 0.25
     hemisphere = 0.5 + 0.5 * normal[:, 2:3]
     ambient = (lamps.sky[image] * hemisphere + lamps.ground[image] * (1 - hemisphere)) * 0.72
     front = (-normal[:, 1:2]).clamp(0, 1) * lamps.front[image][:, None]
-    out = base * (key * (diffuse * lit)[:, None] * 0.72 + (ambient + front) * open_[:, None])
-    out = out + key * (first * facing * lit)[:, None] * (p("hair_rgb") * 0.35 + 0.050)
-    out = out + key * base * (second * facing * lit)[:, None] * 0.55
-    return out + (p("hair_rgb") * 1.2 + 0.03) * rim(normal, image, lamps)[:, None]
+    out = base * (key * (facing * through)[:, None] * 0.66 + (ambient + front) * (0.25 + 0.75 * open_[:, None]))
+    out = out + key * (first * facing * through)[:, None] * (colour * 0.45 + 0.045)
+    out = out + key * base * (second * facing * through)[:, None] * 0.60
+    return out + (colour * 1.2 + 0.02) * rim(normal, image, lamps)[:, None]
 
 
 def scalp(c: torch.Tensor, ears: torch.Tensor, p: Callable, noise: mt.Noise) -> torch.Tensor:
     """How much the scalp is painted in hair colour at canonical points [N,3], 0..1, with a broken edge."""
     height = hairline(c, p("hair_front"), p("hair_temple"), p("hair_sideline"))
-    rough = noise(torch.stack([c[:, 0] * 900, c[:, 1] * 900, c[:, 2] * 120], 1))[:, 0]
-    soft = smoothstep(-0.009, 0.010, height + (rough - 0.5) * 0.018)
+    rough = noise(torch.stack([c[:, 0] * 1400, c[:, 1] * 1400, c[:, 2] * 260], 1))[:, 0]
+    soft = smoothstep(-0.006, 0.013, height + (rough - 0.5) * 0.010)
     return soft * p("top") * (1 - smoothstep(0.1, 0.35, ears)) * (c[:, 2] > 0.6)
+
+
+EXPOSURE = 1.12
 
 
 def tone_map(colour: torch.Tensor) -> torch.Tensor:
     """Linear light to display values 0..1: straight below 0.62, a soft shoulder above, then the 2.2 power."""
+    colour = colour * EXPOSURE
     knee, room = 0.50, 0.50
     bent = torch.where(colour < knee, colour, knee + room * torch.tanh((colour - knee) / room))
     return bent.clamp(0, 1) ** (1 / 2.2)

@@ -20,8 +20,17 @@ def test_a_seed_is_always_the_same_person():
 def test_faces_are_limited_jointly_so_that_none_is_a_caricature():
     for seed in range(40):
         face = [v for k, v in people.identity(seed).shape.items() if k not in PHENOTYPES]
-        assert np.sqrt(np.mean(np.square(face))) <= 0.36 + 1e-6
-        assert max(map(abs, face)) <= 0.75
+        moved = np.sqrt(np.mean(np.square(face)))
+        assert moved <= people.JOINT_LIMIT + 0.06, "the average is moved a little besides"
+        assert max(map(abs, face)) <= people.SINGLE_LIMIT
+
+
+def test_faces_are_nearly_symmetric():
+    for seed in range(40):
+        shape = people.identity(seed).shape
+        pairs = [(v, shape["r-" + k[2:]]) for k, v in shape.items() if k.startswith("l-")]
+        assert len(pairs) > 20
+        assert max(abs(left - right) for left, right in pairs) < 0.05
 
 
 PHENOTYPES = {"gender", "age", "muscle", "weight", "height", "proportions", "cupsize", "firmness"}

@@ -97,12 +97,36 @@ def test_strand_noise_breaks_an_edge():
     assert 0.2 < inside.float().mean() < 0.8
 
 
+def test_alpha_of_a_strand_is_the_share_of_samples_that_it_covers():
+    points = torch.tensor([[[0, 0, 1.0], [64, 0, 1.0], [0, 64, 1.0]]])
+    noise = torch.tensor([[7.0, 0, 0, 0, -1.0]] * 3)
+    for alpha in (0.2, 0.7):
+        keep = torch.full((1, 3), alpha)
+        _, index = raster.rasterise(points, keep, noise, torch.tensor([[0, 1, 2]]), 64, 64, True)
+        assert (index[0, :30, :30] >= 0).float().mean() == pytest.approx(alpha, abs=0.06)
+    _, index = raster.rasterise(points, keep, noise, torch.tensor([[0, 1, 2]]), 64, 64, False)
+    assert (index[0, :30, :30] >= 0).all(), "in a shadow map a strand is there or not"
+
+
+def test_eyes_look_into_the_camera_together(renderer):
+    shot = front()
+    mesh = renderer.bodies([shot])
+    eye = torch.tensor([[0.15, -1.5, 0.75]])
+    gaze = renderer._gaze(mesh, eye)[0]
+    apart = torch.rad2deg(torch.acos((gaze[0] * gaze[1]).sum().clamp(-1, 1)))
+    assert gaze[0, 0] > -0.05, "both are drawn towards the camera's side"
+    assert gaze[1, 0] > 0.08
+    assert gaze[0, 0] < gaze[1, 0], "and converge"
+    assert apart < 8
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_gpu_and_cpu_draw_the_same_triangles(renderer):
     generator = torch.Generator().manual_seed(1)
     points = torch.rand(2, 300, 3, generator=generator) * torch.tensor([64.0, 64.0, 1.0]) + torch.tensor([0, 0, 1.0])
     tris = torch.randint(0, 300, (200, 3), generator=generator)
     keep, noise = torch.rand(2, 300, generator=generator) - 0.3, torch.zeros(300, 5)
+    noise[150:, 0], noise[150:, 4] = torch.arange(150), -1.0
     _, here = raster.rasterise(points, keep, noise, tris, 64, 64, True)
     _, there = raster.rasterise(points.cuda(), keep.cuda(), noise.cuda(), tris.cuda(), 64, 64, True)
     assert (here == there.cpu()).float().mean() > 0.999
