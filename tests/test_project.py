@@ -12,10 +12,8 @@ from packaging.requirements import Requirement
 
 from .closure import closure, foreign, imported
 
-if sys.version_info >= (3, 11):
-    import tomllib
 else:
-    import tomli as tomllib
+    pass
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ("nodes", "portrait", "runner", "trainer", "pocket")
@@ -77,17 +75,12 @@ GUARDED = {"insightface", "pillow-heif"}  # optional: asked for where they are u
 OF_THE_HOST = HOST_MODULES | {"torch"}
 
 
-def project() -> dict:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+FOR_THE_CANVAS, FOR_THE_WHEEL = ROOT / "requirements.txt", ROOT / "requirements" / "runner.in"
 
 
-def names(requirements: list[str]) -> set[str]:
-    return {Requirement(line).name for line in requirements}
-
-
-def for_the_canvas() -> list[str]:
-    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+def wanted(file: Path) -> dict[str, Requirement]:
+    lines = file.read_text("utf-8").splitlines()
+    return {one.name: one for one in map(Requirement, (line for line in lines if line and line[0] != "#"))}
 
 
 def packages_of(files: list[Path]) -> set[str]:
@@ -96,23 +89,22 @@ def packages_of(files: list[Path]) -> set[str]:
 
 def test_requirements_txt_is_what_the_nodes_import():
     nodes = closure([ROOT / "__init__.py", ROOT / "nodes" / "__init__.py"])
-    assert packages_of(nodes) == names(for_the_canvas())
+    assert packages_of(nodes) == set(wanted(FOR_THE_CANVAS))
 
 
 def test_the_wheel_depends_on_what_the_command_line_imports():
-    needed = packages_of(closure(sources("runner") + sources("trainer/kohya")))
-    assert needed <= names(project()["project"]["dependencies"])
+    assert packages_of(closure(sources("runner") + sources("trainer/kohya"))) <= set(wanted(FOR_THE_WHEEL))
 
 
 def test_the_wheel_brings_no_torch_and_the_canvas_no_command_line():
-    assert not names(project()["project"]["dependencies"]) & {"torch", "colour-science", "scipy"}
-    assert not names(for_the_canvas()) & {"typer", "rich", "websocket-client", "urllib3", "platformdirs", "psutil"}
+    assert not set(wanted(FOR_THE_WHEEL)) & {"torch", "colour-science", "scipy"}
+    assert not set(wanted(FOR_THE_CANVAS)) & {"typer", "rich", "websocket-client", "urllib3", "platformdirs", "psutil"}
 
 
 def test_what_both_ask_for_is_asked_for_in_one_way():
-    wheel = {Requirement(line).name: line for line in project()["project"]["dependencies"]}
-    for line in for_the_canvas():
-        assert wheel.get(Requirement(line).name, line) == line
+    wheel = wanted(FOR_THE_WHEEL)
+    for name, requirement in wanted(FOR_THE_CANVAS).items():
+        assert wheel.get(name, requirement) == requirement
 
 
 def test_every_folder_with_python_files_is_in_the_wheel():
