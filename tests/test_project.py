@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +9,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from .archive import tracked
 from .closure import closure, foreign, imported
-
-else:
-    pass
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ("nodes", "portrait", "runner", "trainer", "pocket")
@@ -107,28 +104,11 @@ def test_what_both_ask_for_is_asked_for_in_one_way():
         assert wheel.get(name, requirement) == requirement
 
 
-def test_every_folder_with_python_files_is_in_the_wheel():
-    setup = ast.parse((ROOT / "setup.py").read_text("utf-8"))
-    assigned = next(node for node in setup.body if isinstance(node, ast.Assign) and node.targets[0].id == "PARTS")
-    for part in ast.literal_eval(assigned.value):
-        folders = {file.parent for file in sources(part)}
-        assert folders
-        for folder in folders:
-            assert (folder / "__init__.py").is_file(), f"{folder.relative_to(ROOT)} has no __init__.py"
-
-
 @pytest.mark.parametrize("name", ["studio.lock", "test.lock", "uv.lock.txt", "host-tree.txt"])
 def test_locks_carry_hashes_and_no_addresses(name):
     text = (ROOT / "requirements" / name).read_text("utf-8")
     assert "--hash=sha256:" in text
     assert "://" not in text
-
-
-def tracked() -> list[Path]:
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
-    if listing.returncode:
-        pytest.skip("not a git checkout: nothing says which files belong to the project")
-    return [file for name in listing.stdout.decode().split("\0") if name and (file := ROOT / name).is_file()]
 
 
 def test_the_tree_stays_small_enough_to_carry():

@@ -128,6 +128,18 @@ def _value(text: str) -> Any:
         return text
 
 
+def _needs_torch() -> None:
+    """Raise KohyaError where torch is missing: the wheel runs graphs without it, but checkpoints are judged with it."""
+    from ...trainer.kohya.errors import KohyaError
+
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise KohyaError(
+            "Training needs torch, and this Python has none: pip install 'portrait-studio[training]'."
+        ) from None
+
+
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
     """Make Ctrl-C and SIGTERM end the training and keep what is good; yield what tells whether one came."""
@@ -144,6 +156,7 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _watch(as_json: bool) -> Iterator[Watch]:
+    _needs_torch()
     from ...trainer.run import Watch
 
     if as_json:
