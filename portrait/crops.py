@@ -26,6 +26,8 @@ LEAST_OPACITY = 0.5 / 255  # below it nothing of a crop is seen, but a change of
 class CropError(PortraitError):
     """Crops cannot be cut or cannot be pasted back."""
 
+    key = "crop"
+
 
 @dataclass(frozen=True)
 class Region:

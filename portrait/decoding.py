@@ -51,6 +51,9 @@ Box = tuple[int, int, int, int]
 class PhotoError(PortraitError):
     """A photograph cannot be read; the message names it."""
 
+    key = "photo"
+    exit_code = 4  # "photo" in runner/client/exit_codes.json
+
 
 @dataclass(frozen=True)
 class Patch:

@@ -5,7 +5,9 @@ class PortraitError(Exception):
     """A failure that a person can act on.
 
     The message is one sentence that says what is wrong, where, and what to do. Nodes let it rise (ComfyUI shows it on
-    the node), the command line prints it alone and exits with `exit_code`.
+    the node), the command line prints it alone and exits with `exit_code`. `key` is the error's name in JSON; the keys
+    are listed in runner/client/errors.json.
     """
 
+    key = "failed"
     exit_code = 1

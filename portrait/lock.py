@@ -26,9 +26,13 @@ LONGEST_PID = 20  # digits
 class BusyError(PortraitError):
     """Another living process is at work on the same subject."""
 
+    key = "busy"
+
 
 class LockError(PortraitError):
     """The disk refuses the lock."""
+
+    key = "lock"
 
 
 @contextlib.contextmanager

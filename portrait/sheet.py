@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from .contact_sheet import FAINT, INK, PAPER, elided, font, printable, wrapped
+from .lettering import FAINT, INK, PAPER, elided, font, printable, wrapped
 
 GAP = 24
 TITLE, SMALL = 20, 15

@@ -44,6 +44,8 @@ _DEVICES = frozenset(
 class SubjectError(PortraitError):
     """A subject cannot be named, read or written."""
 
+    key = "subject"
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:

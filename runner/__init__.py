@@ -6,6 +6,7 @@ with Client("http://127.0.0.1:8188") as client:
     result = run(Job(prompt), client, Path("out"))
 """
 
+from ..portrait.photos import PhotoError
 from .client import (
     AddressError,
     Client,
@@ -20,7 +21,6 @@ from .client import (
     NothingThereError,
     Outcome,
     OutputError,
-    PhotoError,
     PromptError,
     RefusedError,
     StalledError,

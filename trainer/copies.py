@@ -37,6 +37,8 @@ _PLAIN = (
 class ModelError(PortraitError):
     """This model cannot be trained here."""
 
+    key = "model"
+
 
 def weights(patcher: Any, part: nn.Module, prefix: str = "") -> Iterator[tuple[str, torch.Tensor]]:
     """Yield names and tensors of a part of a patcher's model, sorted, with the values that the host computes with.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..portrait.contact_sheet import FAINT, INK, PAPER, font, printable
+from ..portrait.lettering import FAINT, INK, PAPER, font, printable
 from .judge import Verdict
 
 SIZE = (960, 620)

@@ -19,9 +19,13 @@ LOOK_EVERY = 8
 class LossError(PortraitError):
     """The loss is no longer a number."""
 
+    key = "loss"
+
 
 class MemoryShortError(PortraitError):
     """The device has too little memory for these settings."""
+
+    key = "memory"
 
 
 class Learner(Protocol):

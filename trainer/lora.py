@@ -22,6 +22,8 @@ DOWN, UP, ALPHA = ".lora_down.weight", ".lora_up.weight", ".alpha"
 class LoraError(PortraitError):
     """A LoRA does not fit the model."""
 
+    key = "lora"
+
 
 class Adapter:
     """The change of one layer: `down` and `up` are float32 leaf tensors, `scale` is alpha / rank."""

@@ -32,6 +32,8 @@ SMALL = 256  # px; a smaller crop is said to be small
 class PhotoSetError(PortraitError):
     """The photos do not make a training set."""
 
+    key = "photo_set"
+
 
 @dataclass(frozen=True)
 class PhotoSetOptions:

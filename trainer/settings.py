@@ -30,6 +30,8 @@ PRECISIONS = ("auto", "fp32", "bf16")
 class SettingsError(PortraitError):
     """A setting that cannot be used."""
 
+    key = "settings"
+
 
 @dataclass(frozen=True)
 class TrainSettings:

@@ -21,6 +21,8 @@ STATE, NOTES = "state.safetensors", "state.json"
 class StateError(PortraitError):
     """A training cannot keep or find its files."""
 
+    key = "state"
+
 
 def write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all. Raises StateError when the disk refuses."""

@@ -43,6 +43,7 @@ Progress = Callable[[int, int], None]
 class DownloadError(PortraitError):
     """A file could not be had; nothing of it is where a loader looks."""
 
+    key = "download"
     exit_code = exit_code("download")
 
 

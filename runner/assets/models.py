@@ -11,7 +11,7 @@ from .requirements import RequiredModel
 
 HASH_AT_ONCE = 64 << 20  # bytes; a larger file is read for its hash only when asked for
 PRESENT, DIFFERENT, MISSING = "present", "different", "missing"
-_STAY = (".safetensors", ".sft", ".onnx", ".gguf")  # formats that hold numbers and no code
+CODE_FREE = (".safetensors", ".sft", ".onnx", ".gguf")  # formats that hold numbers and no code
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ModelState:
     @property
     def pickled(self) -> bool:
         """Whether the file can carry Python code that runs when a host loads it."""
-        return not self.model.file.lower().endswith(_STAY)
+        return not self.model.file.lower().endswith(CODE_FREE)
 
 
 def state_of(model: RequiredModel, folders: ModelFolders, read: bool = False) -> ModelState:

@@ -27,6 +27,7 @@ DISABLED = ".disabled"  # folders whose name ends so, and what lies in a folder 
 class PackError(PortraitError):
     """A pack could not be installed; what a host would load is as it was."""
 
+    key = "pack"
     exit_code = exit_code("download")
 
 
@@ -126,10 +127,10 @@ def _read(folder: Path, disabled: bool) -> InstalledPack:
     return InstalledPack(folder, str(project.get("name", "")), str(project.get("version", "")), disabled)
 
 
-def install_pack(pin: Pin, custom_nodes: Path, told: Callable[[str], None] = lambda line: None) -> Path:
+def install_pack(pin: Pin, custom_nodes: Path, say: Callable[[str], None] = lambda line: None) -> Path:
     """Put a pack under custom_nodes at its pinned commit and return its folder; none of its code is run.
 
-    `told` is given each step in words. Raises PackError, after which custom_nodes is as it was.
+    `say` is given each step in words. Raises PackError, after which custom_nodes is as it was.
     """
     if not custom_nodes.is_dir():
         raise PackError(f"There is no folder {custom_nodes.name!r} in {custom_nodes.parent.name!r}: is it a ComfyUI?")
@@ -140,12 +141,12 @@ def install_pack(pin: Pin, custom_nodes: Path, told: Callable[[str], None] = lam
     part = custom_nodes / f".{pin.name}.part{DISABLED}"
     shutil.rmtree(part, ignore_errors=True)
     try:
-        _check_out(pin.repository, pin.commit, part, told)
+        _check_out(pin.repository, pin.commit, part, say)
         if pin.submodules:
-            told("fetching what it contains")
+            say("fetching what it contains")
             _git(["submodule", "--quiet", "update", "--init", "--recursive"], part)
         for inner in pin.contains:
-            _check_out(inner.repository, inner.commit, part / inner.folder, told)
+            _check_out(inner.repository, inner.commit, part / inner.folder, say)
         part.replace(target)
     except PackError as error:
         raise PackError(f"{pin.name}: {error}") from error
@@ -156,9 +157,9 @@ def install_pack(pin: Pin, custom_nodes: Path, told: Callable[[str], None] = lam
     return target
 
 
-def _check_out(repository: str, commit: str, folder: Path, told: Callable[[str], None]) -> None:
+def _check_out(repository: str, commit: str, folder: Path, say: Callable[[str], None]) -> None:
     """Make a folder and check a commit out in it: the one commit, or everything where a server gives no single ones."""
-    told(f"fetching {repository} at {commit[:10]}")
+    say(f"fetching {repository} at {commit[:10]}")
     folder.mkdir()
     _git(["init", "--quiet"], folder)
     _git(["remote", "add", "origin", repository], folder)

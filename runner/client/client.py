@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from . import events
 from .errors import AddressError, ConnectionLostError, HostError, NotComfyUIError, NothingThereError, RefusedError
 from .host import LocalHost
 from .http import Address, Answer, Transport
-from .progress import Watch
+from .progress import JobProgress
 from .refusal import describe
 from .wait import Follow, Outcome
 from .websocket import Message, Stream
@@ -78,7 +77,7 @@ class Client:
         self.local = local
         self.transport = Transport(self.address, timeout)
         self.stream = Stream(self.address, self.client_id)
-        self._watches: dict[str, Watch] = {}
+        self._progress: dict[str, JobProgress] = {}
         self._object_info: dict[str, Any] | None = None
 
     def __enter__(self) -> Client:
@@ -180,7 +179,7 @@ class Client:
         *,
         workflow: dict[str, Any] | None = None,
         find: bool = False,
-        listener: Callable[[events.Event], None] = lambda event: None,
+        listener: events.Listener = lambda event: None,
     ) -> str:
         """Queue a prompt in API format and return its id.
 
@@ -193,7 +192,7 @@ class Client:
             node: (str(body.get("_meta", {}).get("title", "")), str(body.get("class_type", "")))
             for node, body in prompt.items()
         }
-        self._watches[prompt_id] = Watch(prompt_id, titles, listener)
+        self._progress[prompt_id] = JobProgress(prompt_id, titles, listener)
         if find and self.knows(prompt_id):
             listener(events.Accepted(prompt_id=prompt_id, found=True))
             return prompt_id
@@ -202,7 +201,7 @@ class Client:
         try:
             self._post_prompt(prompt, prompt_id, workflow)
         except BaseException:
-            self._watches.pop(prompt_id, None)
+            self._progress.pop(prompt_id, None)
             raise
         listener(events.Accepted(prompt_id=prompt_id))
         return prompt_id
@@ -274,11 +273,11 @@ class Client:
         `timeout` in seconds (0: none). Raises JobTimeoutError (the prompt is then cancelled), LostError, StalledError,
         or HostError when the host stays away.
         """
-        watch = self._watches[prompt_id]
+        progress = self._progress[prompt_id]
         try:
-            return Follow(self, watch, timeout).wait()
+            return Follow(self, progress, timeout).wait()
         finally:
-            self._watches.pop(prompt_id, None)
+            self._progress.pop(prompt_id, None)
 
     def listen(self, timeout: float) -> Message | None:
         """Take one message from the websocket, give it to the prompt it belongs to, and return it."""
@@ -286,11 +285,13 @@ class Client:
         if message is None:
             return None
         prompt_id = message.data.get("prompt_id")
-        if prompt_id in self._watches:  # prompts posted without a client id are told to every socket
-            self._watches[prompt_id].handle(message)
+        if prompt_id in self._progress:  # prompts posted without a client id are told to every socket
+            self._progress[prompt_id].handle(message)
         elif prompt_id is None and message.type in ("executing", "preview"):
             # After a reconnect the host sends `executing` again, without its id, to the client whose prompt runs.
-            running = [watch for watch in self._watches.values() if watch.started is not None and not watch.ended]
+            running = [
+                progress for progress in self._progress.values() if progress.started is not None and not progress.ended
+            ]
             if len(running) == 1 and message.data.get("node", "") is not None:
                 running[0].recall(message)
         return message

@@ -19,47 +19,53 @@ def exit_code(name: str) -> int:
 class PromptError(PortraitError):
     """The prompt cannot be sent as it is; nothing was queued."""
 
+    key = "prompt"
     exit_code = exit_code("graph")
-
-
-class PhotoError(PortraitError):
-    """A photo cannot be uploaded; nothing was queued."""
-
-    exit_code = exit_code("photo")
 
 
 class OutputError(PortraitError):
     """The output folder cannot be written."""
 
+    key = "output"
     exit_code = exit_code("output")
 
 
 class AddressError(PortraitError):
     """There is no ComfyUI at the address."""
 
+    key = "address"
     exit_code = exit_code("address")
 
 
 class NothingThereError(AddressError):
     """Nothing listens at the address, or it does not answer in time."""
 
+    key = "nothing_there"
+
 
 class NotComfyUIError(AddressError):
     """Something answers at the address, and it is not ComfyUI."""
+
+    key = "not_comfyui"
 
 
 class HostError(PortraitError):
     """The host could not be started, stopped answering, or will never finish."""
 
+    key = "host"
     exit_code = exit_code("host")
 
 
 class ConnectionLostError(HostError):
     """The connection broke before an answer came; the host may or may not have acted on the request."""
 
+    key = "connection_lost"
+
 
 class StalledError(HostError):
     """The host answers, but the job makes no progress: its worker is dead or hangs."""
+
+    key = "stalled"
 
 
 class RefusedError(PortraitError):
@@ -68,6 +74,7 @@ class RefusedError(PortraitError):
     `node_errors` is the host's own detail: node id -> {"class_type", "errors": [{"type", "message", "details"}]}.
     """
 
+    key = "refused"
     exit_code = exit_code("refused")
 
     def __init__(self, message: str, node_errors: dict[str, Any] | None = None) -> None:
@@ -78,6 +85,7 @@ class RefusedError(PortraitError):
 class JobError(PortraitError):
     """A job ended without everything that was asked of it; `prompt_id` is its name on the host."""
 
+    key = "job"
     exit_code = exit_code("job")
 
     def __init__(self, message: str, prompt_id: str = "") -> None:
@@ -88,10 +96,12 @@ class JobError(PortraitError):
 class LostError(JobError):
     """The host knows nothing of the job any more."""
 
+    key = "lost"
     exit_code = exit_code("lost")
 
 
 class JobTimeoutError(JobError):
     """The job did not end in the time given to it."""
 
+    key = "timeout"
     exit_code = exit_code("timeout")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ from .websocket import Message
 
 
 @dataclass
-class Watch:
+class JobProgress:
     """Turns the host's messages about one prompt into events and times.
 
     `titles` maps a node id to (title, class type). Times are `time.monotonic()` seconds.
@@ -20,7 +19,7 @@ class Watch:
 
     prompt_id: str
     titles: dict[str, tuple[str, str]]
-    tell: Callable[[events.Event], None]
+    listener: events.Listener
     ended: bool = False
     started: float | None = None
     working: bool = False
@@ -47,7 +46,7 @@ class Watch:
         elif message.type == "execution_cached":
             self.working = True
             self.started = self.started or now
-            self.tell(
+            self.listener(
                 events.Started(prompt_id=self.prompt_id, nodes=len(self.titles), cached=len(data.get("nodes", ())))
             )
         elif message.type == "executing":
@@ -58,7 +57,7 @@ class Watch:
             self._progress(str(data.get("node")), data.get("value"), data.get("max"))
         elif message.type == "preview":
             node = str(data.get("display_node_id") or data.get("node_id") or self.node or "")
-            self.tell(
+            self.listener(
                 events.Preview(
                     prompt_id=self.prompt_id,
                     node=node,
@@ -89,7 +88,7 @@ class Watch:
         if self.node is not None:
             spent = now - self._since
             self.seconds[self.node] = self.seconds.get(self.node, 0.0) + spent
-            self.tell(
+            self.listener(
                 events.NodeFinished(
                     prompt_id=self.prompt_id, node=self.node, title=self.title(self.node), seconds=round(spent, 4)
                 )
@@ -97,9 +96,11 @@ class Watch:
         self.node, self._since = node, now
         if node is not None:
             kind = self.titles.get(node, ("", ""))[1]
-            self.tell(events.NodeStarted(prompt_id=self.prompt_id, node=node, title=self.title(node), class_type=kind))
+            self.listener(
+                events.NodeStarted(prompt_id=self.prompt_id, node=node, title=self.title(node), class_type=kind)
+            )
 
     def _progress(self, node: str, value: Any, most: Any) -> None:
         if isinstance(value, int | float) and isinstance(most, int | float) and self._steps.get(node) != value:
             self._steps[node] = value
-            self.tell(events.NodeProgress(prompt_id=self.prompt_id, node=node, value=value, max=most))
+            self.listener(events.NodeProgress(prompt_id=self.prompt_id, node=node, value=value, max=most))

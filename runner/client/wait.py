@@ -18,7 +18,7 @@ from .errors import (
 )
 from .host import LocalHost, tail
 from .http import Address
-from .progress import Watch
+from .progress import JobProgress
 from .websocket import Message, Stream
 
 
@@ -77,9 +77,9 @@ class Asked(Protocol):
 class Follow:
     """The waiting for the end of one prompt: it listens, asks, judges, and gives up."""
 
-    def __init__(self, client: Asked, watch: Watch, timeout: float) -> None:
+    def __init__(self, client: Asked, progress: JobProgress, timeout: float) -> None:
         self.client = client
-        self.watch = watch
+        self.progress = progress
         self.begin = time.monotonic()
         self.deadline = self.begin + timeout if timeout else None
         self.timeout = timeout
@@ -101,15 +101,15 @@ class Follow:
             if self.deadline is not None and time.monotonic() > self.deadline:
                 self._give_up()
             message = None
-            if not self.watch.ended:
+            if not self.progress.ended:
                 message = self.client.listen(max(0.0, min(self.next_history, self.next_queue) - time.monotonic()))
             now = time.monotonic()
             if self.heard and not self.client.stream.connected:
                 self.next_history = now  # whatever broke the websocket may have ended the job
             self.heard = self.client.stream.connected
-            if message is not None and message.type == "status" and not self.watch.started:
+            if message is not None and message.type == "status" and not self.progress.started:
                 self.next_queue = min(self.next_queue, max(now, self.last_queue + 1.0))
-            if self.watch.ended or now >= self.next_history or now >= self.next_queue:
+            if self.progress.ended or now >= self.next_history or now >= self.next_queue:
                 outcome = self._ask(now)
                 if outcome is not None:
                     return outcome
@@ -117,23 +117,23 @@ class Follow:
     def _ask(self, now: float) -> Outcome | None:
         """Look at the truth; returns None while the job goes on."""
         try:
-            queue = self.client.queue() if now >= self.next_queue and not self.watch.ended else None
-            entry = self.client.history(self.watch.prompt_id)
+            queue = self.client.queue() if now >= self.next_queue and not self.progress.ended else None
+            entry = self.client.history(self.progress.prompt_id)
         except (NothingThereError, ConnectionLostError) as error:
             self._host_away(error, now)
             return None
         if self.away is not None:
             self.away = None
-            self.watch.tell(events.HostBack(prompt_id=self.watch.prompt_id))
+            self.progress.listener(events.HostBack(prompt_id=self.progress.prompt_id))
         if entry is not None:
             self._hear_out()
-            self.watch.finish()
-            return _outcome(self.watch, entry)
-        if self.watch.ended:
+            self.progress.finish()
+            return _outcome(self.progress, entry)
+        if self.progress.ended:
             # "success" is said before the history is written: look again, at once and then more slowly.
             time.sleep(min(0.001 * 2**self.reads, 0.25))
             self.reads += 1
-            self.watch.ended = self.reads < 20
+            self.progress.ended = self.reads < 20
         if queue is not None:
             self._place(queue, now)
         self._refresh(now)
@@ -143,7 +143,11 @@ class Follow:
     def _refresh(self, now: float) -> None:
         """Replace a silent socket: it can be dead unnoticed, or forgotten by the host when an older one closed late."""
         stream = self.client.stream
-        if stream.connected and self.watch.started and now - max(self.watch.sign, stream.heard) > self.client.silence:
+        if (
+            stream.connected
+            and self.progress.started
+            and now - max(self.progress.sign, stream.heard) > self.client.silence
+        ):
             stream.close()
 
     def _schedule(self, now: float) -> None:
@@ -153,80 +157,80 @@ class Follow:
         self.next_history = now + (min(2.0, self.client.silence) if heard else self.pause)
         if now >= self.next_queue:
             # /queue carries every waiting prompt whole.
-            seldom = 5.0 if self.watch.working else 2.0
+            seldom = 5.0 if self.progress.working else 2.0
             self.last_queue, self.next_queue = now, now + (seldom if heard else self.pause)
 
     def _hear_out(self, patience: float = 0.2) -> None:
         """Take in what the host said before the end, when its history was read ahead of its messages."""
         end = time.monotonic() + patience
-        while not self.watch.ended and self.client.stream.connected and time.monotonic() < end:
+        while not self.progress.ended and self.client.stream.connected and time.monotonic() < end:
             self.client.listen(max(0.0, end - time.monotonic()))
 
     def _place(self, queue: tuple[list[str], list[str]], now: float) -> None:
         """Find the job in the queue, and judge whether it lives."""
-        watch, client = self.watch, self.client
+        progress, client = self.progress, self.client
         running, pending = queue
         self._look_at_worker(running, now)
-        if watch.prompt_id in pending:
+        if progress.prompt_id in pending:
             self.missing = None
-            watch.sign = now
-            position = len(running) + pending.index(watch.prompt_id)
-            if position != watch.position:
-                watch.position = position
-                watch.tell(events.Queued(prompt_id=watch.prompt_id, position=position))
-        elif watch.prompt_id in running:
+            progress.sign = now
+            position = len(running) + pending.index(progress.prompt_id)
+            if position != progress.position:
+                progress.position = position
+                progress.listener(events.Queued(prompt_id=progress.prompt_id, position=position))
+        elif progress.prompt_id in running:
             self.missing = None
-            if watch.started is None:
-                watch.started = now
+            if progress.started is None:
+                progress.started = now
             self._judge(now)
         elif self.missing is None:
             self.missing = now
         elif now - self.missing > client.lost_grace:
             raise LostError(
-                f"The host at {client.address.url} knows nothing of job {watch.prompt_id} any more: it was deleted "
+                f"The host at {client.address.url} knows nothing of job {progress.prompt_id} any more: it was deleted "
                 "from the queue or the host was restarted; run it again",
-                watch.prompt_id,
+                progress.prompt_id,
             )
 
     def _look_at_worker(self, running: list[str], now: float) -> None:
         """Give up when the queue stands still and the host's log tells that it will for ever."""
-        watch, client = self.watch, self.client
-        if running != self.ahead or watch.working:
+        progress, client = self.progress, self.client
+        if running != self.ahead or progress.working:
             self.ahead, self.look_at_worker = running, now + min(5.0, client.start_grace / 4)
         elif now >= self.look_at_worker:
             self.look_at_worker = now + 30.0
             if client.worker_died():
                 raise StalledError(
                     f"The worker of the host at {client.address.url} is dead, as its log tells, and job "
-                    f"{watch.prompt_id} will never run: restart that ComfyUI and run the job again"
+                    f"{progress.prompt_id} will never run: restart that ComfyUI and run the job again"
                 )
 
     def _judge(self, now: float) -> None:
-        watch, client = self.watch, self.client
-        assert watch.started is not None
+        progress, client = self.progress, self.client
+        assert progress.started is not None
         if not client.stream.connected:
-            watch.sign = now  # without the websocket, silence means nothing
+            progress.sign = now  # without the websocket, silence means nothing
             return
-        quiet = now - max(watch.started, watch.sign)
-        if not watch.working and quiet > client.start_grace / 2 and not self.probed:
+        quiet = now - max(progress.started, progress.sign)
+        if not progress.working and quiet > client.start_grace / 2 and not self.probed:
             # A live worker's node is told again to a socket that opens; so silence is not the socket's fault.
             self.probed = True
             client.stream.close()
-        elif not watch.working and quiet > client.start_grace and self.probed:
+        elif not progress.working and quiet > client.start_grace and self.probed:
             raise StalledError(
-                f"The worker of the host at {client.address.url} is dead: it took job {watch.prompt_id} and has not "
+                f"The worker of the host at {client.address.url} is dead: it took job {progress.prompt_id} and has not "
                 f"begun a node in {client.start_grace:g} s; restart that ComfyUI and run the job again"
             )
         elif client.stall and quiet > client.stall:
-            where = f" in {watch.title(watch.node)}" if watch.node else ""
+            where = f" in {progress.title(progress.node)}" if progress.node else ""
             raise StalledError(
-                f"Job {watch.prompt_id} has made no progress{where} for {client.stall:g} s on the host at "
+                f"Job {progress.prompt_id} has made no progress{where} for {client.stall:g} s on the host at "
                 f"{client.address.url}: look at its log, or allow more with --stall"
             )
 
     def _host_away(self, error: Exception, now: float) -> None:
-        watch, client = self.watch, self.client
-        where = f" while {watch.title(watch.node)} ran" if watch.node else ""
+        progress, client = self.progress, self.client
+        where = f" while {progress.title(progress.node)} ran" if progress.node else ""
         if client.local is not None and client.local.process.poll() is not None:
             raise HostError(
                 f"ComfyUI ended in mid-job{where} (exit code {client.local.process.returncode}); its log ends: "
@@ -235,28 +239,30 @@ class Follow:
         if self.away is None:
             self.away = now
             client.stream.close()
-            watch.tell(events.HostAway(prompt_id=watch.prompt_id, reason=str(error)))
+            progress.listener(events.HostAway(prompt_id=progress.prompt_id, reason=str(error)))
         elif now - self.away > client.patience:
             raise HostError(
                 f"The host at {client.address.url} went away{where} and did not come back in {client.patience:g} s; "
-                f"start it again and repeat job {watch.prompt_id}"
+                f"start it again and repeat job {progress.prompt_id}"
             ) from error
         self.next_history = self.next_queue = now + 0.5
 
     def _give_up(self) -> None:
-        watch = self.watch
-        where = f"in {watch.title(watch.node)}" if watch.node else "waiting" if watch.started is None else "running"
+        progress = self.progress
+        where = "waiting" if progress.started is None else "running"
+        if progress.node:
+            where = f"in {progress.title(progress.node)}"
         try:
-            gone = self.client.cancel(watch.prompt_id)
+            gone = self.client.cancel(progress.prompt_id)
             end = "it was cancelled on the host" if gone else "the host does not let go of it"
         except (AddressError, HostError):
             end = "it could not be cancelled, since the host does not answer"
         raise JobTimeoutError(
-            f"Job {watch.prompt_id} was still {where} after {self.timeout:g} s; {end}", watch.prompt_id
+            f"Job {progress.prompt_id} was still {where} after {self.timeout:g} s; {end}", progress.prompt_id
         )
 
 
-def _outcome(watch: Watch, entry: dict[str, Any]) -> Outcome:
+def _outcome(progress: JobProgress, entry: dict[str, Any]) -> Outcome:
     """Read a history entry. Its last message decides: `status_str` says "success" for some failures."""
     status = entry.get("status") or {}
     messages = [(kind, data) for kind, data in status.get("messages") or []]
@@ -269,13 +275,15 @@ def _outcome(watch: Watch, entry: dict[str, Any]) -> Outcome:
         state = "error"
     cached = next((data.get("nodes", ()) for kind, data in messages if kind == "execution_cached"), ())
     failure = next((data for kind, data in reversed(messages) if kind == "execution_error"), {})
-    notes = [f"{watch.title(str(note.get('node_id')))}: {note.get('exception_message', '')}" for note in watch.errors]
+    notes = [
+        f"{progress.title(str(note.get('node_id')))}: {note.get('exception_message', '')}" for note in progress.errors
+    ]
     return Outcome(
-        prompt_id=watch.prompt_id,
+        prompt_id=progress.prompt_id,
         state=state,
         outputs=entry.get("outputs") or {},
         cached=frozenset(cached),
-        seconds=dict(watch.seconds),
+        seconds=dict(progress.seconds),
         failure=dict(failure),
         notes=tuple(notes) if state == "success" else (),
     )

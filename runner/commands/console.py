@@ -29,6 +29,13 @@ def write_json(row: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def write_event(key: str, **fields: Any) -> None:
+    """Write an event of a command as one line of stdout. Raises KeyError for a key or fields that events.json lacks."""
+    if set(fields) != set(events.EVENTS["command"][key]["carries"]):
+        raise KeyError(f"the event {key!r} carries other fields than events.json says: {sorted(fields)}")
+    write_json({"event": key, **fields})
+
+
 def print_event(event: events.Event) -> None:
     """Write an event as one line of stdout."""
     sys.stdout.write(event.to_json() + "\n")
@@ -42,6 +49,6 @@ def reporting(as_json: bool) -> Iterator[None]:
         yield
     except PortraitError as error:
         if as_json:
-            print_event(events.Failed(error=type(error).__name__, message=str(error), exit_code=error.exit_code))
+            print_event(events.Failed(error=error.key, message=str(error), exit_code=error.exit_code))
         say(f"[red]{escape(str(error))}[/]")
         raise typer.Exit(error.exit_code) from error

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..client import LocalHost
-from ..demo import ROOT, Installation, Training, example_photos, run_demo
+from ..demo import ROOT, DemoTraining, Installation, example_photos, run_demo
 from .console import out, reporting
 from .display import Display
 
@@ -26,7 +26,7 @@ def demo_command(
     folder = ROOT / "studio-output" / "demo"
     with reporting(False), _open(Installation(comfyui, host_python, models)) as host:
         with Display(out) as display:
-            report = run_demo(host, folder, example_photos(EXAMPLE), display, Training() if training else None)
+            report = run_demo(host, folder, example_photos(EXAMPLE), display, DemoTraining() if training else None)
         shown = folder.relative_to(ROOT)
         out.print(f"\n{_learned(report)}", highlight=False)
         out.print(f"The portrait: {shown}/portrait.png ({report['seconds']:.0f} s)", highlight=False)

@@ -14,11 +14,16 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from ..client import Client, NothingThereError, exit_code
-from ..doctor import Level, Report, Site, examine, site_of_folder, site_of_host
+from ..doctor import Examination, HostFacts, Severity, examine, facts_of_folder, facts_of_host
 from .console import out, reporting, write_json
 from .options import DEFAULT_HOST, STUDIO, ComfyUI, Configs, Json
 
-_MARKS = {Level.OK: "[green]✓[/]", Level.NOTE: "[blue]i[/]", Level.WARNING: "[yellow]![/]", Level.ERROR: "[red]✗[/]"}
+_MARKS = {
+    Severity.OK: "[green]✓[/]",
+    Severity.NOTE: "[blue]i[/]",
+    Severity.WARNING: "[yellow]![/]",
+    Severity.ERROR: "[red]✗[/]",
+}
 _TITLES = {"host": "Host", "pack": "This pack", "packs": "Node packs", "models": "Models", "graphs": "Graphs"}
 _TITLES |= {"traps": "Known traps", "room": "Room"}
 
@@ -40,7 +45,7 @@ def doctor_command(
     Without --host and --comfyui, what runs at the usual address is looked at, or else the studio's own ComfyUI.
     """
     with reporting(as_json):
-        report = examine(_site(host, comfyui, configs or []), files or (), read)
+        report = examine(_facts(host, comfyui, configs or []), files or (), read)
         if as_json:
             write_json(report.data())
         else:
@@ -49,20 +54,20 @@ def doctor_command(
             raise typer.Exit(exit_code("doctor"))
 
 
-def _site(host: str, comfyui: Path | None, configs: list[Path]) -> Site:
+def _facts(host: str, comfyui: Path | None, configs: list[Path]) -> HostFacts:
     if comfyui is not None:
-        return site_of_folder(comfyui, configs)
+        return facts_of_folder(comfyui, configs)
     own = STUDIO / "ComfyUI"
     try:
         with Client(host or DEFAULT_HOST) as client:
-            return site_of_host(client)
+            return facts_of_host(client)
     except NothingThereError:
         if host or not (own / "main.py").is_file():
             raise
-    return site_of_folder(own, configs, STUDIO / "models", STUDIO / "env", STUDIO / "work")
+    return facts_of_folder(own, configs, STUDIO / "models", STUDIO / "env", STUDIO / "work")
 
 
-def _show(report: Report) -> None:
+def _show(report: Examination) -> None:
     out.print(f"[bold]{escape(report.host)}[/]" + ("" if report.running else " (does not run)"), highlight=False)
     for section, found in groupby(report.findings, key=lambda one: one.section):
         table = Table(Column(width=1), Column(ratio=3, overflow="fold"), Column(ratio=2), Column(ratio=5), box=None)
@@ -74,7 +79,7 @@ def _show(report: Report) -> None:
                 details.append(Padding(Text(one.detail, style="dim"), (0, 0, 1, 4)))
         out.print(f"\n[bold]{_TITLES[section]}[/]")
         out.print(Group(table, *details), highlight=False)
-    errors = sum(one.level == Level.ERROR for one in report.findings)
-    warnings = sum(one.level == Level.WARNING for one in report.findings)
+    errors = sum(one.level == Severity.ERROR for one in report.findings)
+    warnings = sum(one.level == Severity.WARNING for one in report.findings)
     words = f"{errors} thing{'s' * (errors != 1)} to mend, {warnings} to look at."
     out.print(f"\n[red]{words}[/]" if errors else f"\n[green]Nothing has to be mended[/], {warnings} to look at.")

@@ -32,7 +32,7 @@ def hosts_command(
                 found = asdict(info)
             except AddressError as error:
                 failures.append(error)
-                found = {"url": url, "error": type(error).__name__, "message": str(error)}
+                found = {"url": url, "error": error.key, "message": str(error)}
             if as_json:
                 sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
         if not as_json:

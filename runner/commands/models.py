@@ -27,7 +27,7 @@ from ..assets import (
     target_of,
 )
 from ..client import exit_code
-from .console import err, reporting, say, write_json
+from .console import err, reporting, say, write_event
 from .options import ComfyUI, Configs, Json, Yes, folders_of
 
 models = typer.Typer(help="The model files that graphs need.", no_args_is_help=True)
@@ -53,7 +53,7 @@ def get(
         lacking = [one for one in states if one.state != PRESENT]
         if as_json:
             for one in states:
-                write_json({"event": "model", **_row(one)})
+                write_event("model", **_row(one))
         elif lacking:
             err.print(_table(lacking))
         else:
@@ -65,7 +65,7 @@ def get(
         failed += [sentence for one in takes if (sentence := _take(one, folders, as_json))]
         for sentence in failed:
             if as_json:
-                write_json({"event": "not_fetched", "message": sentence})
+                write_event("not_fetched", message=sentence)
             say(f"[red]✗[/] {escape(sentence)}")
         if failed:
             raise typer.Exit(exit_code("download"))
@@ -135,7 +135,7 @@ def _take(one: ModelState, folders: ModelFolders, as_json: bool) -> str:
         say(f"Stopped; what there is of {escape(model.file)} is kept, and the next call goes on with it.")
         raise typer.Exit(exit_code("interrupted")) from None
     if as_json:
-        write_json({"event": "fetched", "folder": model.folder, "file": model.file})
+        write_event("fetched", folder=model.folder, file=model.file)
     else:
         say(f"[green]✓[/] {escape(model.folder)}/{escape(model.file)}")
     return ""

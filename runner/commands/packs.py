@@ -22,7 +22,7 @@ from ..assets import (
     required_packs,
 )
 from ..client import exit_code
-from .console import err, reporting, say, write_json
+from .console import err, reporting, say, write_event
 from .options import ComfyUI, Configs, Json, Yes, folders_of
 
 packs = typer.Typer(help="The node packs that graphs stand on.", no_args_is_help=True)
@@ -78,8 +78,8 @@ def _there(wanted: RequiredPack, here: list[InstalledPack], as_json: bool) -> bo
     """Tell whether a pack is there, and in words when it is there and not as the graph wants it."""
     found = next((one for one in here if one.is_called(names_of(wanted.name))), None)
     if as_json:
-        row = {"event": "pack", "name": wanted.name, "wanted": wanted.version}
-        write_json({**row, "found": found.version if found else None, "disabled": bool(found and found.disabled)})
+        version, disabled = (found.version, found.disabled) if found else (None, False)
+        write_event("pack", name=wanted.name, wanted=wanted.version, found=version, disabled=disabled)
     elif found and found.disabled:
         say(f"[yellow]![/] {escape(wanted.name)} is there and switched off: switch it on in ComfyUI-Manager.")
     elif found and wanted.version and found.version != wanted.version:
@@ -117,9 +117,7 @@ def _install(pin: Pin, custom_nodes: Path, as_json: bool) -> list[str]:
         return [str(error)]
     needs = [name for name in ("requirements.txt", "install.py") if (folder / name).is_file()]
     if as_json:
-        write_json(
-            {"event": "installed", "name": pin.name, "version": pin.version, "commit": pin.commit, "runs": needs}
-        )
+        write_event("installed", name=pin.name, version=pin.version, commit=pin.commit, runs=needs)
         return []
     say(f"[green]✓[/] {pin.name} {pin.version}")
     place = f"custom_nodes/{folder.name}"

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from ...portrait import subject_store as store
 from ...portrait.lock import locked
 from ...portrait.subjects import SubjectError
-from .console import out, reporting, say, write_json
+from .console import out, reporting, say, write_event, write_json
 from .options import ComfyUI, Json, Store, Yes, store_of
 
 subjects = typer.Typer(help="The trained subjects of a host.", no_args_is_help=True)
@@ -75,7 +75,7 @@ def export_command(
     with reporting(as_json):
         file = store.export(name, store_of(comfyui, folder), target, lora_only=kohya)
         if as_json:
-            write_json({"event": "exported", "file": str(file), "size": file.stat().st_size})
+            write_event("exported", file=str(file), size=file.stat().st_size)
         inside = "the LoRA alone" if kohya else "LoRA, card without photos or embeddings, README"
         say(f"[green]✓[/] {escape(file.name)} ({_size(file.stat().st_size)}): {inside}")
 
@@ -95,7 +95,7 @@ def delete_command(
         with locked(root, name):
             removed = store.delete(name, root)
         if as_json:
-            write_json({"event": "deleted", "name": name, "files": removed})
+            write_event("deleted", name=name, files=removed)
         say(
             f"[green]✓[/] {escape(name)} is gone: {len(removed)} files. Pictures in ComfyUI's output and temp folders, "
             "photos in its input folder, and exports are yours to delete."

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ...portrait import photos as photo_files
 from ..client import exit_code
 from ..jobs import build
-from .console import err, reporting, say, write_json
+from .console import err, reporting, say, write_event
 from .options import ComfyUI, Json, Store, store_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def install_kohya(
         # What git and pip say goes to a person; a program is told the end alone.
         found = install(lambda line: say(escape(line)), path, own_torch=own_torch, comfyui=comfyui)
         if as_json:
-            write_json({"event": "installed", **{key: value and str(value) for key, value in asdict(found).items()}})
+            write_event("trainer_installed", **{key: value and str(value) for key, value in asdict(found).items()})
         say(f"[green]✓[/] sd-scripts {escape(found.version)} is ready; train with 'portrait-studio trainer kohya'.")
 
 
@@ -95,15 +95,13 @@ def kohya(
         job = Job(name, settings, replace=replace)
         outcome = session.train_subject(person, job, checkpoint, found, root, watch, cancelled)
         if as_json:
-            write_json(
-                {
-                    "event": "trained",
-                    "subject": outcome.subject.name,
-                    "lora": str(outcome.subject.lora),
-                    "chosen": outcome.chosen.as_dict(),
-                    "before": outcome.verdicts[0].as_dict(),
-                    "warnings": outcome.warnings,
-                }
+            write_event(
+                "trained",
+                subject=outcome.subject.name,
+                lora=str(outcome.subject.lora),
+                chosen=outcome.chosen.as_dict(),
+                before=outcome.verdicts[0].as_dict(),
+                warnings=outcome.warnings,
             )
         for warning in outcome.warnings:
             say(f"[yellow]![/] {escape(warning)}")
@@ -162,9 +160,9 @@ def _watch(as_json: bool) -> Iterator[Watch]:
     if as_json:
 
         def told(step: int, steps: int, loss: float) -> None:
-            write_json({"event": "step", "step": step, "steps": steps, "loss": loss if math.isfinite(loss) else None})
+            write_event("step", step=step, steps=steps, loss=loss if math.isfinite(loss) else None)
 
-        yield Watch(step=told, say=lambda text: write_json({"event": "says", "text": text}))
+        yield Watch(step=told, say=lambda text: write_event("says", text=text))
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:

@@ -14,8 +14,8 @@ from typing import Any
 
 from PIL import Image
 
-from ...portrait.contact_sheet import PAPER
 from ...portrait.decoding import read_rgb
+from ...portrait.lettering import PAPER
 from ...portrait.sheet import Tile, draw_sheet
 from ..client import Client, HostInfo, LocalHost, events
 from ..jobs import Job, Result, StageResult, build, output, run, upload_photos
@@ -27,11 +27,11 @@ PINS = ROOT / "pocket" / "weights" / "pins.json"
 LOADER = "PortraitLoadSubject"
 # The example people are renders, which are more alike than photographs of people are.
 SAME_PERSON = {"same_person": "0.67"}
-Listener = Callable[[events.Event], None]
+events.Listener = Callable[[events.Event], None]
 
 
 @dataclass(frozen=True)
-class Training:
+class DemoTraining:
     """How the demo trains: the subject's name, and parameters of the graph train-subject."""
 
     name: str = "nora (demo)"
@@ -62,8 +62,8 @@ def run_demo(
     host: LocalHost,
     folder: Path,
     photos: list[Path],
-    listener: Listener = lambda event: None,
-    training: Training | None = None,
+    listener: events.Listener = lambda event: None,
+    training: DemoTraining | None = None,
 ) -> dict[str, Any]:
     """Train on `photos` if so told, run the starter graph on them, and leave pictures, sheet and report in `folder`.
 
@@ -90,7 +90,7 @@ def run_demo(
     return report
 
 
-def train(host: LocalHost, photos: list[Path], training: Training, listener: Listener) -> Trained:
+def train(host: LocalHost, photos: list[Path], training: DemoTraining, listener: events.Listener) -> Trained:
     """Return the demo's subject, trained now unless the host still has the one of equal photos and settings."""
     kept = host.work / "demo-subject"
     wanted = training.fingerprint(photos)

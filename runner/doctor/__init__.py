@@ -1,9 +1,9 @@
 """The doctor: what would keep graphs from running on a host, running or not, told before anybody waits for it."""
 
-from .examination import Report, examine
-from .finding import Finding, Level
-from .folder import site_of_folder
-from .live import site_of_host
-from .site import Failure, Site
+from .examination import Examination, examine
+from .finding import Finding, Severity
+from .folder import facts_of_folder
+from .host_facts import Failure, HostFacts
+from .live import facts_of_host
 
-__all__ = ["Failure", "Finding", "Level", "Report", "Site", "examine", "site_of_folder", "site_of_host"]
+__all__ = ["Examination", "Failure", "Finding", "HostFacts", "Severity", "examine", "facts_of_folder", "facts_of_host"]

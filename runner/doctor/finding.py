@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 
-class Level(str, Enum):
+class Severity(str, Enum):
     """How bad it is: an error has to be mended, a warning is worth a look, a note tells what could not be looked at."""
 
     OK = "ok"
@@ -24,7 +24,7 @@ class Finding:
     """
 
     section: str
-    level: Level
+    level: Severity
     subject: str
     state: str
     message: str = ""

@@ -10,18 +10,18 @@ from pathlib import Path
 
 from ..assets import installed_packs, read_folders
 from ..client import HostError
+from .host_facts import HostFacts
 from .live import log_files, read_log
 from .log import failures, tells_of_a_start
-from .site import Site
 
 
-def site_of_folder(
+def facts_of_folder(
     comfyui: Path,
     configs: Sequence[Path] = (),
     beside: Path | None = None,
     environment: Path | None = None,
     work: Path | None = None,
-) -> Site:
+) -> HostFacts:
     """Read a ComfyUI that need not run; nothing of it is started.
 
     `configs` are its --extra-model-paths-config files, `beside` a further folder of models, `environment` its Python
@@ -35,7 +35,7 @@ def site_of_folder(
     users = [comfyui / "user", *([work / "user"] if work else [])]
     logs = [text for user in users for file in log_files(user) if tells_of_a_start(text := read_log(file))]
     total, free = _memory()
-    return Site(
+    return HostFacts(
         name="/".join(comfyui.resolve().parts[-2:]),
         running=False,
         version=_version(comfyui),

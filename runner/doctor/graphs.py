@@ -9,57 +9,57 @@ from ...portrait.errors import PortraitError
 from .. import graph as graphs
 from ..graph import identity, newest, number, refuse_surplus
 from ..jobs import nodes_of
-from .finding import Finding, Level
-from .subject import Subject
+from .finding import Finding, Severity
+from .graph_under_test import GraphUnderTest
 
 # What packs and models lack is told in sections of their own.
 _ELSEWHERE = ("node_missing", "model_missing")
 
 
-def check_graph(subject: Subject, object_info: Mapping[str, Any] | None) -> Iterator[Finding]:
+def check_graph(graph: GraphUnderTest, object_info: Mapping[str, Any] | None) -> Iterator[Finding]:
     """Yield what is wrong with a graph, or that nothing is; with `object_info` a host's own nodes are asked."""
-    found = list(_version(subject)) if subject.ui else []
-    if any(one.level == Level.ERROR for one in found):
+    found = list(_version(graph)) if graph.ui else []
+    if any(one.level == Severity.ERROR for one in found):
         yield from found
         return
-    if object_info is not None and subject.ui:
-        found += [_of(one, subject) for one in graphs.check(subject.ui, object_info) if _of_the_graph(one, subject)]
-    elif object_info is not None and subject.api:
-        told = graphs.check_prompt(nodes_of(subject.api.prompt), object_info)
-        found += [_of(one, subject) for one in told if one.kind != "model_missing"]
-    if not any(one.level == Level.ERROR for one in found):
+    if object_info is not None and graph.ui:
+        found += [_of(one, graph) for one in graphs.check(graph.ui, object_info) if _of_the_graph(one, graph)]
+    elif object_info is not None and graph.api:
+        told = graphs.check_prompt(nodes_of(graph.api.prompt), object_info)
+        found += [_of(one, graph) for one in told if one.kind != "model_missing"]
+    if not any(one.level == Severity.ERROR for one in found):
         note = "" if object_info is not None else "Its inputs can be checked once the host runs."
-        yield Finding("graphs", Level.OK, subject.name, "can be read", note)
+        yield Finding("graphs", Severity.OK, graph.name, "can be read", note)
     yield from found
 
 
-def _of_the_graph(finding: graphs.Finding, subject: Subject) -> bool:
-    assert subject.ui is not None
-    required = graphs.declared(subject.ui).get("requires", {}).get("packs", ())
+def _of_the_graph(finding: graphs.Problem, graph: GraphUnderTest) -> bool:
+    assert graph.ui is not None
+    required = graphs.declared(graph.ui).get("requires", {}).get("packs", ())
     packed = {node for pack in required for node in pack.get("nodes", ())}
     if finding.kind == "node_missing":
         return not any(repr(node) in finding.message for node in packed)
     return finding.kind not in _ELSEWHERE
 
 
-def _of(finding: graphs.Finding, subject: Subject) -> Finding:
-    level = Level.ERROR if finding.level == "error" else Level.WARNING
-    return Finding("graphs", level, subject.name, finding.kind.replace("_", " "), finding.message)
+def _of(finding: graphs.Problem, graph: GraphUnderTest) -> Finding:
+    level = Severity.ERROR if finding.level == "error" else Severity.WARNING
+    return Finding("graphs", level, graph.name, finding.kind.replace("_", " "), finding.message)
 
 
-def _version(subject: Subject) -> Iterator[Finding]:
+def _version(graph: GraphUnderTest) -> Iterator[Finding]:
     """Yield whether a graph of ours is of an older or a newer version, and a widget too many."""
-    assert subject.ui is not None
-    name = graphs.declared(subject.ui).get("name")
+    assert graph.ui is not None
+    name = graphs.declared(graph.ui).get("name")
     if not isinstance(name, str) or newest(name) is None:
         return
     try:
-        _, version, file = identity(subject.ui)
-        refuse_surplus(subject.ui)
+        _, version, file = identity(graph.ui)
+        refuse_surplus(graph.ui)
     except PortraitError as error:
-        yield Finding("graphs", Level.ERROR, subject.name, "cannot be used", str(error))
+        yield Finding("graphs", Severity.ERROR, graph.name, "cannot be used", str(error))
         return
     latest = str(graphs.declared(graphs.read(file))["version"])
     if number(version) < number(latest):
-        message = f"It is {name} {version}, and {latest} is there: portrait-studio graph migrate {subject.name}"
-        yield Finding("graphs", Level.NOTE, subject.name, "older version", message, data={"version": version})
+        message = f"It is {name} {version}, and {latest} is there: portrait-studio graph migrate {graph.name}"
+        yield Finding("graphs", Severity.NOTE, graph.name, "older version", message, data={"version": version})

@@ -10,11 +10,11 @@ from typing import Any
 
 from ..assets import ModelFolders, installed_packs
 from ..client import Client
+from .host_facts import HostFacts
 from .log import UNEXPLAINED, failures, tells_of_a_start
-from .site import Site
 
 
-def site_of_host(client: Client) -> Site:
+def facts_of_host(client: Client) -> HostFacts:
     """Ask a host for everything that the doctor looks at. Raises AddressError when there is none."""
     about = client.about()
     stats = client.transport.get("/system_stats").json()
@@ -23,7 +23,7 @@ def site_of_host(client: Client) -> Site:
     arguments = tuple(str(one) for one in system.get("argv") or ())
     folders = _folders(client, info)
     log = _log(client, arguments, folders)
-    return Site(
+    return HostFacts(
         name=client.address.url,
         running=True,
         version=about.version,

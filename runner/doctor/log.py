@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PureWindowsPath
 
-from .site import Failure
+from .host_facts import Failure
 
 _TRACEBACK = "Traceback (most recent call last):"
 _CHAINED = ("another exception occurred:", "the direct cause of the following exception:")

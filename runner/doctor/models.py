@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..assets import DIFFERENT, MISSING, ModelState, RequiredModel, licence_words, size_words, state_of
-from .finding import Finding, Level
-from .site import Site
+from .finding import Finding, Severity
+from .host_facts import HostFacts
 
 
-def check_models(site: Site, wanted: Sequence[RequiredModel], read: bool = False) -> Iterator[Finding]:
+def check_models(facts: HostFacts, wanted: Sequence[RequiredModel], read: bool = False) -> Iterator[Finding]:
     """Yield how each model stands; with `read`, large files are read for their hash."""
     for model in wanted:
-        if site.folders is not None:
-            state = state_of(model, site.folders, read)
+        if facts.folders is not None:
+            state = state_of(model, facts.folders, read)
             yield _local(model, state)
             yield from _hidden(model, state)
         else:
-            yield _far(site, model)
+            yield _far(facts, model)
 
 
 def _data(model: RequiredModel, state: str, checked: bool) -> dict[str, object]:
@@ -31,7 +31,7 @@ def _name(model: RequiredModel) -> str:
 
 def _local(model: RequiredModel, state: ModelState) -> Finding:
     data = _data(model, state.state, state.checked)
-    level = Level.WARNING if model.optional else Level.ERROR
+    level = Severity.WARNING if model.optional else Severity.ERROR
     if state.state == MISSING:
         return _missing(model, data)
     if state.state == DIFFERENT:
@@ -45,16 +45,16 @@ def _local(model: RequiredModel, state: ModelState) -> Finding:
         notes.append("The graph gives no hash.")
     elif not state.checked:
         notes.append(f"Not hashed ({size_words(state.size)}): --hashes reads it once.")
-    return Finding("models", Level.OK, _name(model), "present", " ".join([*notes, *_marks(model)]), data=data)
+    return Finding("models", Severity.OK, _name(model), "present", " ".join([*notes, *_marks(model)]), data=data)
 
 
-def _far(site: Site, model: RequiredModel) -> Finding:
-    names = site.listed(model.folder) if site.listed else []
+def _far(facts: HostFacts, model: RequiredModel) -> Finding:
+    names = facts.listed(model.folder) if facts.listed else []
     if model.file not in names and model.file.replace("/", "\\") not in names:
         return _missing(model, _data(model, MISSING, False))
     note = "Not hashed: the host's files cannot be seen from here." if model.sha256 else ""
     words = " ".join([*([note] if note else []), *_marks(model)])
-    return Finding("models", Level.OK, _name(model), "present", words, data=_data(model, "present", False))
+    return Finding("models", Severity.OK, _name(model), "present", words, data=_data(model, "present", False))
 
 
 def _marks(model: RequiredModel) -> list[str]:
@@ -62,7 +62,7 @@ def _marks(model: RequiredModel) -> list[str]:
 
 
 def _missing(model: RequiredModel, data: dict[str, object]) -> Finding:
-    level = Level.NOTE if model.optional else Level.ERROR
+    level = Severity.NOTE if model.optional else Severity.ERROR
     role = f"{model.role}, " if model.role else ""
     message = f"{role}{size_words(model.size)}, {licence_words(model)}: {_way(model)}."
     return Finding("models", level, _name(model), "missing", message, data=data)
@@ -84,7 +84,7 @@ def _hidden(model: RequiredModel, state: ModelState) -> Iterator[Finding]:
                 f"The host loads the one in {_short(state.file.parent)}, and never the different one in "
                 f"{_short(other.parent)}: keep one."
             )
-            yield Finding("models", Level.WARNING, _name(model), "hides another", message)
+            yield Finding("models", Severity.WARNING, _name(model), "hides another", message)
 
 
 def _short(folder: object) -> str:

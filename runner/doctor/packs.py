@@ -13,88 +13,88 @@ from urllib.parse import quote
 from ..assets import InstalledPack, RequiredPack, installed_packs, names_of, pin_of, pins
 from ..client import PACK_NODE
 from ..demo import ROOT
-from .finding import Finding, Level
+from .finding import Finding, Severity
+from .host_facts import Failure, HostFacts
 from .knowledge import knowledge
-from .site import Failure, Site
 
 OWN = "portrait-studio"
 _GET = "install it with ComfyUI-Manager, or link it: python3 install.py demo --comfyui DIR"
 
 
-def check_own(site: Site) -> Finding:
+def check_own(facts: HostFacts) -> Finding:
     """Return how this pack itself stands: there, loaded, and of the version of this command line."""
     here = next((one.version for one in installed_packs([ROOT.parent]) if one.folder == ROOT), "")
-    place = site.pack([OWN])
-    there = PACK_NODE in (site.object_info or {}) if site.running else place is not None
-    if site.failure([OWN]) and not (site.running and there):
-        return _failed("pack", Level.ERROR, OWN, site)
+    place = facts.pack([OWN])
+    there = PACK_NODE in (facts.object_info or {}) if facts.running else place is not None
+    if facts.failure([OWN]) and not (facts.running and there):
+        return _failed("pack", Severity.ERROR, OWN, facts)
     if not there:
         state = "not loaded" if place else "missing"
         way = "the host has not loaded it: start ComfyUI again and look at its log" if place else _GET
-        return Finding("pack", Level.ERROR, OWN, state, f"The nodes of this pack are not on the host: {way}.")
+        return Finding("pack", Severity.ERROR, OWN, state, f"The nodes of this pack are not on the host: {way}.")
     if place is None:
-        return _by_its_graphs(site, here)
+        return _by_its_graphs(facts, here)
     data = {"version": place.version, "expected": here}
     if place.version == here:
-        return Finding("pack", Level.OK, OWN, here, data=data)
+        return Finding("pack", Severity.OK, OWN, here, data=data)
     message = f"The host has {place.version or 'an unknown version'} and this command line is {here}: update the older."
-    return Finding("pack", Level.WARNING, OWN, "other version", message, data=data)
+    return Finding("pack", Severity.WARNING, OWN, "other version", message, data=data)
 
 
-def _by_its_graphs(site: Site, here: str) -> Finding:
+def _by_its_graphs(facts: HostFacts, here: str) -> Finding:
     """Tell the version of the pack on a far host by the graphs that it offers: they are files of the pack."""
-    folder = str((site.object_info or {})[PACK_NODE].get("python_module", "")).partition(".")[2]
+    folder = str((facts.object_info or {})[PACK_NODE].get("python_module", "")).partition(".")[2]
     own = {file.stem: _digest(file.read_bytes()) for file in (ROOT / "workflows").glob("*.json")}
     offered: dict[str, str] = {}
     with suppress(ValueError, TypeError, KeyError):
-        if site.served:
-            names = json.loads(site.served("/workflow_templates"))[folder]
+        if facts.served:
+            names = json.loads(facts.served("/workflow_templates"))[folder]
             base = f"/api/workflow_templates/{quote(folder)}"
-            offered = {name: _digest(site.served(f"{base}/{quote(name)}.json")) for name in names}
+            offered = {name: _digest(facts.served(f"{base}/{quote(name)}.json")) for name in names}
     if own == offered:
-        return Finding("pack", Level.OK, OWN, here, "The graphs that the host offers are those of this version.")
+        return Finding("pack", Severity.OK, OWN, here, "The graphs that the host offers are those of this version.")
     message = f"The graphs that the host offers are not those of {here}: one of the two is older, so update it."
-    return Finding("pack", Level.WARNING, OWN, "other version", message)
+    return Finding("pack", Severity.WARNING, OWN, "other version", message)
 
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def check_packs(site: Site, wanted: Sequence[RequiredPack]) -> Iterator[Finding]:
+def check_packs(facts: HostFacts, wanted: Sequence[RequiredPack]) -> Iterator[Finding]:
     """Yield how each required pack stands, then the pinned ones that are there, then other packs that did not load."""
     told = {OWN, *(name for pack in wanted for name in names_of(pack.name))}
     for pack in wanted:
-        yield _check(site, pack)
+        yield _check(facts, pack)
     for pin in pins():
-        if told.isdisjoint(names_of(pin.name)) and (site.pack(names_of(pin.name)) or site.loaded(names_of(pin.name))):
-            yield _check(site, RequiredPack(pin.name, pin.version, optional=True))
+        if told.isdisjoint(names_of(pin.name)) and (facts.pack(names_of(pin.name)) or facts.loaded(names_of(pin.name))):
+            yield _check(facts, RequiredPack(pin.name, pin.version, optional=True))
             told |= set(names_of(pin.name))
-    own = site.pack([OWN])
-    mine = {place.folder.name for name in told if (place := site.pack([name]))} | ({own.folder.name} if own else set())
-    for folder, failure in site.failures.items():
+    own = facts.pack([OWN])
+    mine = {place.folder.name for name in told if (place := facts.pack([name]))} | ({own.folder.name} if own else set())
+    for folder, failure in facts.failures.items():
         if folder not in mine | told:
             message = f"None of these graphs needs it. The host says: {failure.reason}."
-            yield Finding("packs", Level.NOTE, folder, "failed to import", message, failure.traceback)
+            yield Finding("packs", Severity.NOTE, folder, "failed to import", message, failure.traceback)
 
 
-def _check(site: Site, pack: RequiredPack) -> Finding:
-    level = Level.NOTE if pack.optional else Level.ERROR
+def _check(facts: HostFacts, pack: RequiredPack) -> Finding:
+    level = Severity.NOTE if pack.optional else Severity.ERROR
     names = names_of(pack.name)
-    place, loaded, failure = site.pack(names), site.loaded(names), site.failure(names)
-    absent = [node for node in pack.nodes if node not in (site.object_info or {})] if site.running else []
+    place, loaded, failure = facts.pack(names), facts.loaded(names), facts.failure(names)
+    absent = [node for node in pack.nodes if node not in (facts.object_info or {})] if facts.running else []
     data = {"version": place.version if place else "", "expected": pack.version, "missing_nodes": absent}
     if not loaded and place and place.disabled:
         return Finding("packs", level, pack.name, "switched off", "Switch it on in ComfyUI-Manager.", data=data)
-    if not loaded and (failure or (site.running and place)):
-        return _failed("packs", level, pack.name, site)
-    if not loaded and not place and (absent or not site.running or not pack.nodes):
+    if not loaded and (failure or (facts.running and place)):
+        return _failed("packs", level, pack.name, facts)
+    if not loaded and not place and (absent or not facts.running or not pack.nodes):
         return Finding("packs", level, pack.name, "missing", _where(pack), data=data)
     if absent:
         nodes = ", ".join(absent[:4]) + (" ..." if len(absent) > 4 else "")
         message = f"It has no {nodes}: use {pack.version or 'the version that the graph was made with'}."
         return Finding("packs", level, pack.name, "lacks nodes", message, data=data)
-    return _present(site, pack, data)
+    return _present(facts, pack, data)
 
 
 def _where(pack: RequiredPack) -> str:
@@ -105,25 +105,25 @@ def _where(pack: RequiredPack) -> str:
     return f"{pack.version or 'any version'} ({source}{licence}): {way}."
 
 
-def _present(site: Site, pack: RequiredPack, data: dict[str, Any]) -> Finding:
-    place = site.pack(names_of(pack.name))
+def _present(facts: HostFacts, pack: RequiredPack, data: dict[str, Any]) -> Finding:
+    place = facts.pack(names_of(pack.name))
     if place is None or not place.version:
-        return Finding("packs", Level.OK, pack.name, "present", "Its version cannot be told from here.", data=data)
+        return Finding("packs", Severity.OK, pack.name, "present", "Its version cannot be told from here.", data=data)
     commit = place.commit()[:10]
     shown = f"{place.version} ({commit})" if commit else place.version
     if pack.version and place.version != pack.version:
         message = f"The graphs were tried with {pack.version}; another version may name or order things otherwise."
-        return Finding("packs", Level.WARNING, pack.name, shown, message, data=data)
+        return Finding("packs", Severity.WARNING, pack.name, shown, message, data=data)
     unknown = "Whether it loads shows once ComfyUI has run."
-    return Finding("packs", Level.OK, pack.name, shown, "" if site.running or site.has_log else unknown, data=data)
+    return Finding("packs", Severity.OK, pack.name, shown, "" if facts.running or facts.has_log else unknown, data=data)
 
 
-def _failed(section: str, level: Level, name: str, site: Site) -> Finding:
+def _failed(section: str, level: Severity, name: str, facts: HostFacts) -> Finding:
     """Return the finding on a pack that is there and whose nodes are not."""
-    failure, place = site.failure(names_of(name)), site.pack(names_of(name))
+    failure, place = facts.failure(names_of(name)), facts.pack(names_of(name))
     if failure is None:
         unknown = (
-            "" if site.has_log else " If it happens again, its log will tell why; this one reaches not far enough."
+            "" if facts.has_log else " If it happens again, its log will tell why; this one reaches not far enough."
         )
         message = f"It is in custom_nodes, and the host has not loaded it: start ComfyUI again.{unknown}"
         return Finding(section, level, name, "not loaded", message)

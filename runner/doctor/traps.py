@@ -5,58 +5,64 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..assets import names_of
-from .finding import Finding, Level
+from .finding import Finding, Severity
+from .graph_under_test import GraphUnderTest, PlacedNode
+from .host_facts import HostFacts
 from .knowledge import Trap, traps, within
-from .site import Site
-from .subject import PlacedNode, Subject
 
 _SHOWN = 3
 
 
-def check_traps(site: Site, subjects: Sequence[Subject], orders: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+def check_traps(
+    facts: HostFacts, graphs: Sequence[GraphUnderTest], orders: Mapping[str, Sequence[str]]
+) -> Iterator[Finding]:
     """Yield every trap that applies. One whose pack or version is not known is told as a warning at most."""
     for trap in traps():
-        sure = _applies(trap, site)
+        sure = _applies(trap, facts)
         if sure is None:
             continue
-        level = Level(trap.level) if sure else min(Level(trap.level), Level.WARNING, key=list(Level).index)
+        level = Severity(trap.level) if sure else min(Severity(trap.level), Severity.WARNING, key=list(Severity).index)
         if not trap.nodes:
             yield _finding(trap, level, "")
             continue
-        if not subjects and sure:
+        if not graphs and sure:
             set_so = f" where {trap.input} is above {trap.above:g}" if trap.above is not None else ""
-            yield _finding(trap, Level.NOTE, f"It applies to graphs with {trap.nodes[0]} and the like{set_so}. ")
-        certain = _where(trap, subjects, orders, True)
-        unsure = _where(trap, subjects, orders, None)
+            yield _finding(trap, Severity.NOTE, f"It applies to graphs with {trap.nodes[0]} and the like{set_so}. ")
+        certain = _where(trap, graphs, orders, True)
+        unsure = _where(trap, graphs, orders, None)
         if certain:
             yield _finding(trap, level, f"{certain}. ")
-        elif unsure and level != Level.NOTE:
-            yield _finding(trap, Level.WARNING, f"Look at {trap.input}, which cannot be read from the file: {unsure}. ")
+        elif unsure and level != Severity.NOTE:
+            yield _finding(
+                trap, Severity.WARNING, f"Look at {trap.input}, which cannot be read from the file: {unsure}. "
+            )
 
 
-def _where(trap: Trap, subjects: Sequence[Subject], orders: Mapping[str, Sequence[str]], wanted: bool | None) -> str:
+def _where(
+    trap: Trap, graphs: Sequence[GraphUnderTest], orders: Mapping[str, Sequence[str]], wanted: bool | None
+) -> str:
     """Return the nodes of graphs that fall into a trap (`wanted` True), or may (None), in words."""
     told = []
-    for subject in subjects:
-        placed = [node for node in subject.nodes(orders) if node.type in trap.nodes]
+    for graph in graphs:
+        placed = [node for node in graph.nodes(orders) if node.type in trap.nodes]
         nodes = [node for node in placed if _holds(trap, node) is wanted]
-        told += [f"{subject.name}: {_words(nodes)}"] if nodes else []
+        told += [f"{graph.name}: {_words(nodes)}"] if nodes else []
     return "; ".join(told)
 
 
-def _applies(trap: Trap, site: Site) -> bool | None:
+def _applies(trap: Trap, facts: HostFacts) -> bool | None:
     """Tell whether the host and its packs are those of a trap: None for no, False where a version is not known."""
     sure = True
-    if trap.argument and trap.argument not in site.arguments:
+    if trap.argument and trap.argument not in facts.arguments:
         return None
     if trap.host:
-        if site.version and not within(site.version, trap.host):
+        if facts.version and not within(facts.version, trap.host):
             return None
-        sure = sure and bool(site.version)
+        sure = sure and bool(facts.version)
     if trap.pack:
         names = names_of(trap.pack)
-        place = site.pack(names)
-        if (place is None or place.disabled) and not site.loaded(names):
+        place = facts.pack(names)
+        if (place is None or place.disabled) and not facts.loaded(names):
             return None
         if trap.versions and place and place.version and not within(place.version, trap.versions):
             return None
@@ -82,6 +88,6 @@ def _words(nodes: Sequence[PlacedNode]) -> str:
     return words + (f" and {len(nodes) - _SHOWN} more" if len(nodes) > _SHOWN else "")
 
 
-def _finding(trap: Trap, level: Level, where: str) -> Finding:
+def _finding(trap: Trap, level: Severity, where: str) -> Finding:
     message = f"{trap.title}. {where}{trap.advice[0].upper()}{trap.advice[1:]}."
     return Finding("traps", level, trap.id, "applies", message, data={"source": trap.source})

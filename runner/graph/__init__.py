@@ -1,22 +1,22 @@
 """Graphs without a browser: read, convert, parametrise and check them before anything is queued."""
 
-from .checking import Finding, check, check_prompt
+from .checking import Problem, check, check_prompt
 from .classes import NodeClasses
 from .conversion import is_link, prompt_cycle, prune, to_api
-from .document import BYPASS, NEVER, GraphError, UIGraph, is_api, parse, read
+from .document import BYPASS, MUTED, GraphError, UIGraph, is_api, parse, read
 from .migration import Migration, identity, migrate, newest, number, refuse_surplus
-from .parameters import Parameter, Stage, apply, declared, parameters, photo_input, stages
+from .parameters import DeclaredStage, Parameter, apply, declared, parameters, photo_input, stages
 from .widgets import levels, shipped_orders, value_of
 
 __all__ = [
     "BYPASS",
-    "NEVER",
-    "Finding",
+    "MUTED",
+    "DeclaredStage",
     "GraphError",
     "Migration",
     "NodeClasses",
     "Parameter",
-    "Stage",
+    "Problem",
     "UIGraph",
     "apply",
     "check",

@@ -15,7 +15,7 @@ from typing import Any
 from .canvas import Canvas, LiveNode
 from .classes import NodeClasses, canvas_inputs, inputs_of
 from .conversion import Conversion, is_link
-from .document import BYPASS, NEVER, GraphError, UIGraph
+from .document import BYPASS, MUTED, GraphError, UIGraph
 from .migration import newer
 from .parameters import apply, declared, nearest, parameters, photo_input
 
@@ -24,7 +24,7 @@ WARNING = "warning"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Problem:
     """One thing that is wrong. `level` is "error" (the graph cannot run as it should) or "warning".
 
     `kind` is graph, node_missing, model_missing, file_missing, value, input_missing, input_unknown, link or widgets;
@@ -43,7 +43,7 @@ def check(
     object_info: Mapping[str, Any],
     models: Mapping[str, Sequence[str]] | None = None,
     settings: Mapping[str, Any] | None = None,
-) -> list[Finding]:
+) -> list[Problem]:
     """Return everything that would keep a UI graph from running on the host of `object_info`; empty means it can run.
 
     `models` is what the host has by folder under models/ (GET /models/<folder>), for required models that no input
@@ -51,7 +51,7 @@ def check(
     """
     too_new = newer(graph)
     if too_new:
-        return [Finding(ERROR, "graph", f"{too_new}.")]
+        return [Problem(ERROR, "graph", f"{too_new}.")]
     try:
         studio = declared(graph)
         canvas = Canvas(graph, NodeClasses(object_info))
@@ -61,7 +61,7 @@ def check(
         prompt = apply(prompt, parameters(graph), settings or {}, graph.source)
         photos = photo_input(graph)
     except GraphError as error:
-        return [Finding(ERROR, "graph", str(error))]
+        return [Problem(ERROR, "graph", str(error))]
     owners = {step.id: step.live for step in conversion.steps}
     findings += _Checker(prompt, object_info, studio, photos, owners).findings()
     findings += _missing_files(prompt, studio, models or {}, findings)
@@ -69,7 +69,7 @@ def check(
     return findings
 
 
-def check_prompt(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> list[Finding]:
+def check_prompt(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with a prompt in API format, of which nothing but its nodes is known."""
     nodes = {key: node for key, node in prompt.items() if isinstance(node, dict) and "class_type" in node}
     findings = [
@@ -85,7 +85,7 @@ def _packs() -> list[dict[str, Any]]:
     return json.loads((Path(__file__).parent / "packs.json").read_text("utf-8"))["packs"]
 
 
-def _missing_nodes(conversion: Conversion, studio: Mapping[str, Any]) -> list[Finding]:
+def _missing_nodes(conversion: Conversion, studio: Mapping[str, Any]) -> list[Problem]:
     unknown: dict[str, list[str]] = {}
     properties: dict[str, Mapping[str, Any]] = {}
     for step in conversion.active():
@@ -95,7 +95,7 @@ def _missing_nodes(conversion: Conversion, studio: Mapping[str, Any]) -> list[Fi
     return [_missing_node(kind, ids, studio, properties[kind]) for kind, ids in unknown.items()]
 
 
-def _missing_node(kind: str, ids: list[str], studio: Mapping[str, Any], properties: Mapping[str, Any]) -> Finding:
+def _missing_node(kind: str, ids: list[str], studio: Mapping[str, Any], properties: Mapping[str, Any]) -> Problem:
     pack, source = _pack_of(kind, studio, properties)
     where = f"node {', '.join(ids)}"
     if not pack:
@@ -104,7 +104,7 @@ def _missing_node(kind: str, ids: list[str], studio: Mapping[str, Any], properti
         version = f" {pack['version']}" if pack.get("version") else ""
         address = f" ({pack['repository']})" if pack.get("repository") else ""
         advice = f"it comes from the pack {pack['name']}{version}{address}{source}"
-    return Finding(ERROR, "node_missing", f"The host has no node class {kind!r} ({where}): {advice}.", ids[0])
+    return Problem(ERROR, "node_missing", f"The host has no node class {kind!r} ({where}): {advice}.", ids[0])
 
 
 def _pack_of(kind: str, studio: Mapping[str, Any], properties: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
@@ -149,13 +149,13 @@ class _Checker:
         self.owners = owners
         self.models = studio.get("requires", {}).get("models", [])
 
-    def findings(self) -> list[Finding]:
-        found: list[Finding] = []
+    def findings(self) -> list[Problem]:
+        found: list[Problem] = []
         for key, node in self.prompt.items():
             if node["class_type"] in self.info:
                 found += self.node(key, node)
         if not any(self.info.get(node["class_type"], {}).get("output_node") for node in self.prompt.values()):
-            found.append(Finding(ERROR, "graph", "The graph saves and shows nothing: add a node such as SaveImage."))
+            found.append(Problem(ERROR, "graph", "The graph saves and shows nothing: add a node such as SaveImage."))
         return found
 
     def name(self, key: str) -> str:
@@ -163,14 +163,14 @@ class _Checker:
         title = (node.get("_meta") or {}).get("title") or node["class_type"]
         return f"{title} (node {key})"
 
-    def node(self, key: str, node: Mapping[str, Any]) -> Iterator[Finding]:
+    def node(self, key: str, node: Mapping[str, Any]) -> Iterator[Problem]:
         info = self.info[node["class_type"]]
         known = inputs_of(info)
         given = node.get("inputs") or {}
         for name, (_, options, optional) in known.items():
             if name not in given and not optional and not options.get("lazy") and (key, name) != self.photos:
                 message = f"{self.name(key)} lacks its input {name!r}: link or set it."
-                yield Finding(ERROR, "input_missing", message, key, name)
+                yield Problem(ERROR, "input_missing", message, key, name)
         hidden = (info.get("input") or {}).get("hidden") or {}
         for name, value in given.items():
             if name in known:
@@ -184,13 +184,13 @@ class _Checker:
                 # Packs may let a node grow inputs that /object_info does not list.
                 grown = str(info.get("python_module", "")).startswith("custom_nodes.") and is_link(value)
                 message = f"{self.name(key)} has no input {name!r}{nearest(name, known)}."
-                yield Finding(WARNING if grown else ERROR, "input_unknown", message, key, name)
+                yield Problem(WARNING if grown else ERROR, "input_unknown", message, key, name)
 
-    def link(self, key: str, name: str, kind: str, options: Mapping[str, Any], value: list) -> Iterator[Finding]:
+    def link(self, key: str, name: str, kind: str, options: Mapping[str, Any], value: list) -> Iterator[Problem]:
         origin = self.prompt.get(str(value[0]))
         if origin is None:
             message = f"Input {name!r} of {self.name(key)} is linked to node {value[0]}, which is not there."
-            yield Finding(ERROR, "link", message, key, name)
+            yield Problem(ERROR, "link", message, key, name)
             return
         if origin["class_type"] not in self.info:
             return
@@ -200,15 +200,15 @@ class _Checker:
                 f"Input {name!r} of {self.name(key)} is linked to output {value[1]} of {self.name(str(value[0]))}, "
             )
             message += f"which has {len(outputs)}."
-            yield Finding(ERROR, "link", message, key, name)
+            yield Problem(ERROR, "link", message, key, name)
             return
         made = outputs[value[1]]
         if not _joins(made, kind, options):
             made = made if isinstance(made, str) else "a list of choices"
             message = f"Input {name!r} of {self.name(key)} takes {kind}, and {self.name(str(value[0]))} gives {made}."
-            yield Finding(ERROR, "link", message, key, name)
+            yield Problem(ERROR, "link", message, key, name)
 
-    def value(self, key: str, name: str, kind: str, options: Mapping[str, Any], value: Any) -> Iterator[Finding]:
+    def value(self, key: str, name: str, kind: str, options: Mapping[str, Any], value: Any) -> Iterator[Problem]:
         if (key, name) == self.photos:
             return
         if kind == "COMBO":
@@ -218,7 +218,7 @@ class _Checker:
                 number = int(value) if kind == "INT" else float(value)
             except (TypeError, ValueError, OverflowError):
                 message = f"{name!r} of {self.name(key)} is {value!r}, which is no number."
-                yield Finding(ERROR, "value", message, key, name)
+                yield Problem(ERROR, "value", message, key, name)
                 return
             for bound, word, wrong in (
                 ("min", "below its least value", number < options.get("min", number)),
@@ -226,12 +226,12 @@ class _Checker:
             ):
                 if wrong:
                     message = f"{name!r} of {self.name(key)} is {value}, {word} {options[bound]}."
-                    yield Finding(ERROR, "value", message, key, name)
+                    yield Problem(ERROR, "value", message, key, name)
         elif kind in ("STRING", "BOOLEAN") and isinstance(value, list | dict):
             message = f"{name!r} of {self.name(key)} is no {'text' if kind == 'STRING' else 'switch'}: {value!r}."
-            yield Finding(ERROR, "value", message, key, name)
+            yield Problem(ERROR, "value", message, key, name)
 
-    def choice(self, key: str, name: str, options: Mapping[str, Any], value: Any) -> Iterator[Finding]:
+    def choice(self, key: str, name: str, options: Mapping[str, Any], value: Any) -> Iterator[Problem]:
         choices = options.get("options") or []
         # The choices of a remote combo are fetched by the canvas from another service.
         if options.get("remote") or options.get("multi_select") or value in choices:
@@ -241,22 +241,22 @@ class _Checker:
         model = None if upload else self.model(key, name, value)
         if twin is not None:
             message = f"{name!r} of {self.name(key)} is {value!r}, which the host has as {twin!r}: choose that."
-            yield Finding(ERROR, "value", message, key, name)
+            yield Problem(ERROR, "value", message, key, name)
         elif model:
-            yield Finding(ERROR, "model_missing", f"{self.name(key)} needs {_model(model)}", key, name)
+            yield Problem(ERROR, "model_missing", f"{self.name(key)} needs {_model(model)}", key, name)
         elif upload:
             apart = isinstance(value, str) and ("/" in value or value.endswith("]"))
             message = (
                 f"{name!r} of {self.name(key)} is {value!r}, which is not in the host's input folder: upload it first."
             )
-            yield Finding(WARNING if apart else ERROR, "file_missing", message, key, name)
+            yield Problem(WARNING if apart else ERROR, "file_missing", message, key, name)
         elif isinstance(value, str) and value.lower().endswith(_MODEL_ENDINGS):
             message = f"{name!r} of {self.name(key)} is {value!r}, which the host does not have: "
             message += "put it into the host's models or choose another"
-            yield Finding(ERROR, "model_missing", f"{message}{nearest(value, map(str, choices))}.", key, name)
+            yield Problem(ERROR, "model_missing", f"{message}{nearest(value, map(str, choices))}.", key, name)
         else:
             message = f"{name!r} of {self.name(key)} has no choice {value!r}{nearest(str(value), map(str, choices))}."
-            yield Finding(ERROR, "value", message, key, name)
+            yield Problem(ERROR, "value", message, key, name)
 
     def model(self, key: str, name: str, value: Any) -> dict[str, Any] | None:
         """Return what the graph says of the model file `value`, from its requirements or from the node's properties."""
@@ -306,8 +306,8 @@ def _missing_files(
     prompt: Mapping[str, Any],
     studio: Mapping[str, Any],
     models: Mapping[str, Sequence[str]],
-    told: Sequence[Finding],
-) -> Iterator[Finding]:
+    told: Sequence[Problem],
+) -> Iterator[Problem]:
     """Yield required models that no input of the prompt names and that the host lacks; optional ones are not told."""
     for model in studio.get("requires", {}).get("models", []):
         if model.get("optional"):
@@ -318,13 +318,13 @@ def _missing_files(
         if model["folder"] not in models or model["file"] in models[model["folder"]]:
             continue
         if not any(finding.kind == "model_missing" and repr(model["file"]) in finding.message for finding in told):
-            yield Finding(ERROR, "model_missing", f"The graph needs {_model(model)}", node, key)
+            yield Problem(ERROR, "model_missing", f"The graph needs {_model(model)}", node, key)
 
 
-def _surplus_values(canvas: Canvas, ours: bool) -> Iterator[Finding]:
+def _surplus_values(canvas: Canvas, ours: bool) -> Iterator[Problem]:
     """Yield nodes with more saved values than widgets: a script of a pack may add some, nothing else may."""
     for node in canvas.every_node():
-        if not node.node_class or node.node.mode in (NEVER, BYPASS) or not isinstance(node.node.values, list):
+        if not node.node_class or node.node.mode in (MUTED, BYPASS) or not isinstance(node.node.values, list):
             continue
         places = sum(widget.spec.saved for widget in node.widgets)
         if len(node.node_class.realign(node.node.values)) <= places:
@@ -334,6 +334,6 @@ def _surplus_values(canvas: Canvas, ours: bool) -> Iterator[Finding]:
         many = f"{name} has {len(node.node.values)} saved values for {places} widgets: "
         if node.node_class.foreign:
             message = f"{many}its pack's own script may place them otherwise, so look at what is sent."
-            yield Finding(WARNING, "widgets", message, node.id)
+            yield Problem(WARNING, "widgets", message, node.id)
         elif ours:
-            yield Finding(ERROR, "widgets", f"{many}look at that node on the canvas and save the graph again.", node.id)
+            yield Problem(ERROR, "widgets", f"{many}look at that node on the canvas and save the graph again.", node.id)

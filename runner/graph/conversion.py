@@ -12,7 +12,7 @@ from . import values
 from .canvas import Canvas, LiveNode, LiveWidget
 from .classes import UNDEFINED, NodeClasses, canvas_inputs, frontend
 from .cycles import cycle_words, find_cycle
-from .document import BYPASS, INPUT_NODE, NEVER, UIGraph
+from .document import BYPASS, INPUT_NODE, MUTED, UIGraph
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class Conversion:
 
     def active(self) -> list[Step]:
         """Return the steps that are sent: neither virtual nor muted nor bypassed."""
-        return [step for step in self.steps if not step.live.virtual and step.live.node.mode not in (NEVER, BYPASS)]
+        return [step for step in self.steps if not step.live.virtual and step.live.node.mode not in (MUTED, BYPASS)]
 
     def prompt(self) -> dict[str, Any]:
         """Return the API prompt. Raises GraphError as `to_api` does."""

@@ -20,13 +20,14 @@ from .cycles import cycle_words, find_cycle
 VERSIONS = (0.4, 1)
 INPUT_NODE = "-10"
 OUTPUT_NODE = "-20"
-NEVER = 2
+MUTED = 2
 BYPASS = 4
 
 
 class GraphError(PortraitError):
     """The graph is broken, or holds something that cannot be converted faithfully."""
 
+    key = "graph"
     exit_code = exit_code("graph")
 
 

@@ -76,7 +76,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DeclaredStage:
     """A step that a person knows by name; `image` and `likeness` are node ids, empty when there is none."""
 
     name: str
@@ -136,10 +136,10 @@ def parameters(graph: UIGraph) -> dict[str, Parameter]:
     return found
 
 
-def stages(graph: UIGraph) -> tuple[Stage, ...]:
+def stages(graph: UIGraph) -> tuple[DeclaredStage, ...]:
     """Return the graph's stages in order. Raises GraphError as `declared` does, and for two of one name."""
     found = tuple(
-        Stage(
+        DeclaredStage(
             name=entry["name"],
             title=entry.get("title", {}),
             image=str(entry.get("image", "")),

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ...portrait.photos import PhotoError
 from .. import graph as graphs
-from ..client import Client, PhotoError, PromptError
+from ..client import Client, PromptError
 from .job import UPLOADS, Job
 from .prepare import name_of, nodes_of, prepare_prompt, refuse
 from .record import Stage
@@ -195,7 +196,7 @@ def _api_builder(graph: ApiGraph, settings: Mapping[str, str], client: Client) -
     return lambda photos: api_job(graph, settings, photos, client.object_info())
 
 
-def check(client: Client, path: Path, settings: Mapping[str, str]) -> list[graphs.Finding]:
+def check(client: Client, path: Path, settings: Mapping[str, str]) -> list[graphs.Problem]:
     """Return all that would keep a graph from running on a host, and warnings; nothing is queued or uploaded."""
     api = read_api(path)
     if api is None:

@@ -6,14 +6,14 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ...portrait import decoding
-from ..client import AddressError, Client, HostError, HostInfo, Outcome, OutputError, PhotoError, events
+from ..client import AddressError, Client, HostError, HostInfo, Outcome, OutputError, events
 from . import output, record
 from .record import Stage
 from .result import MissingError, NodeFailedError, Result, SavedImage, StoppedError
@@ -44,9 +44,7 @@ def job_id(name: str, row: int = 0, attempt: int = 1) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"portrait-studio/{name}/{row}/{attempt}"))
 
 
-def upload_photos(
-    client: Client, photos: Sequence[Path], tell: Callable[[events.Event], None] = lambda event: None
-) -> list[str]:
+def upload_photos(client: Client, photos: Sequence[Path], listener: events.Listener = lambda event: None) -> list[str]:
     """Check every photo, then upload them, and return what the host calls them.
 
     Raises PhotoError naming each photo that cannot be read; then none is uploaded.
@@ -58,14 +56,14 @@ def upload_photos(
         except decoding.PhotoError as error:
             complaints.append(str(error))
     if complaints:
-        raise PhotoError(" ".join(complaints))
+        raise decoding.PhotoError(" ".join(complaints))
     names = []
     for photo in photos:
         data = photo.read_bytes()
         # The content's hash is the name: an equal photo is stored once, another never takes its place.
         name = hashlib.sha256(data).hexdigest()[:32] + photo.suffix.lower()
         names.append(client.upload(name, data, UPLOADS))
-        tell(events.PhotoUploaded(photo=photo.name, uploaded=names[-1]))
+        listener(events.PhotoUploaded(photo=photo.name, uploaded=names[-1]))
     return names
 
 
@@ -74,7 +72,7 @@ def run(
     client: Client,
     out: Path,
     *,
-    listener: Callable[[events.Event], None] = lambda event: None,
+    listener: events.Listener = lambda event: None,
     timeout: float = 0.0,
     previews: bool = False,
     host: HostInfo | None = None,

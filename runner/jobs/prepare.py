@@ -50,7 +50,7 @@ def nodes_of(prompt: Any) -> Prompt:
     return nodes
 
 
-def refuse(findings: Sequence[graphs.Finding]) -> None:
+def refuse(findings: Sequence[graphs.Problem]) -> None:
     """Raise PromptError for the first finding that is an error, saying how many there are."""
     wrong = [finding for finding in findings if finding.level == "error"]
     if len(wrong) > 1:

@@ -46,16 +46,19 @@ class PartialError(JobError):
 class NodeFailedError(PartialError):
     """A node failed while the job ran."""
 
+    key = "node_failed"
     exit_code = exit_code("job")
 
 
 class StoppedError(PartialError):
     """Somebody interrupted the job on the host."""
 
+    key = "stopped"
     exit_code = exit_code("stopped")
 
 
 class MissingError(PartialError):
     """The job ended, but an image of it cannot be fetched."""
 
+    key = "image_missing"
     exit_code = exit_code("missing")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portrait_studio.portrait import contact_sheet, identity, report
+from portrait_studio.portrait import contact_sheet, identity, lettering, report
 from portrait_studio.portrait.duplicates import alike, fingerprint, near_duplicates
 from portrait_studio.portrait.errors import PortraitError
 from portrait_studio.portrait.faces import Face
@@ -202,22 +202,22 @@ def test_names_and_reasons_of_any_script_are_drawn(rows):
 
 
 def test_lone_surrogates_in_a_file_name_are_drawn():
-    assert contact_sheet.printable("bad\udcff\n\tname") == "bad   name"
+    assert lettering.printable("bad\udcff\n\tname") == "bad   name"
 
 
 def test_long_text_stays_inside_its_cell():
-    font = contact_sheet.font(15)
+    font = lettering.font(15)
     for text in ("word " * 60, "x" * 300, "가" * 100, "short"):
-        lines = contact_sheet.wrapped(text, font, contact_sheet.CELL, 3)
+        lines = lettering.wrapped(text, font, contact_sheet.CELL, 3)
         assert 1 <= len(lines) <= 3
         assert all(font.getlength(line) <= contact_sheet.CELL for line in lines)
-        assert font.getlength(contact_sheet.elided(text, font, contact_sheet.CELL)) <= contact_sheet.CELL
-    assert contact_sheet.wrapped("", font, 100, 3) == []
-    assert contact_sheet.wrapped("one two", font, 1000, 3) == ["one two"]
+        assert font.getlength(lettering.elided(text, font, contact_sheet.CELL)) <= contact_sheet.CELL
+    assert lettering.wrapped("", font, 100, 3) == []
+    assert lettering.wrapped("one two", font, 1000, 3) == ["one two"]
 
 
 def test_an_elided_name_keeps_both_ends():
-    shorter = contact_sheet.elided("IMG_20260101_family_gathering_in_the_garden_0042.jpg", contact_sheet.font(15), 200)
+    shorter = lettering.elided("IMG_20260101_family_gathering_in_the_garden_0042.jpg", lettering.font(15), 200)
     assert shorter.startswith("IMG_")
     assert shorter.endswith("2.jpg")
     assert "..." in shorter

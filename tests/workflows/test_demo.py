@@ -15,7 +15,7 @@ from PIL import Image
 
 from portrait_studio.portrait import faces, photos, subjects
 from portrait_studio.runner.demo import demo as demos
-from portrait_studio.runner.demo.demo import Training, run_demo
+from portrait_studio.runner.demo.demo import DemoTraining, run_demo
 from portrait_studio.runner.demo.studio import example_photos
 
 STAGES = ["text-to-image", "face-detail", "tone", "face-detail-2", "upscale"]
@@ -31,7 +31,7 @@ SHORT = (
 def training(comfyui):
     """A training of a name of its own, whose subject is taken away afterwards."""
     name = f"demo {uuid.uuid4().hex[:8]}"
-    yield Training(name, SHORT)
+    yield DemoTraining(name, SHORT)
     shutil.rmtree(comfyui / "models" / "portrait_studio" / "subjects" / name, ignore_errors=True)
 
 
@@ -85,12 +85,12 @@ def test_the_demo_trains_and_leaves_a_portrait_every_stage_a_sheet_and_a_whole_r
 
 def test_other_photos_settings_or_names_are_another_training():
     nora = example_photos("nora")
-    plain = Training().fingerprint(nora)
-    assert Training().fingerprint(list(nora)) == plain
+    plain = DemoTraining().fingerprint(nora)
+    assert DemoTraining().fingerprint(list(nora)) == plain
     others = [
-        Training().fingerprint(nora[:-1]),
-        Training().fingerprint(example_photos("mina")),
-        Training("another").fingerprint(nora),
-        replace(Training(), settings=SHORT).fingerprint(nora),
+        DemoTraining().fingerprint(nora[:-1]),
+        DemoTraining().fingerprint(example_photos("mina")),
+        DemoTraining("another").fingerprint(nora),
+        replace(DemoTraining(), settings=SHORT).fingerprint(nora),
     ]
     assert len({plain, *others}) == 5

@@ -10,6 +10,8 @@ from ...portrait.errors import PortraitError
 class KohyaError(PortraitError):
     """sd-scripts cannot be installed, cannot be used, or failed; `tail` holds its own last lines."""
 
+    key = "kohya"
+
     def __init__(self, message: str, tail: Sequence[str] = ()) -> None:
         self.sentence = message
         self.tail = tuple(tail)

@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 import portrait_studio.runner.client
+from portrait_studio.portrait.photos import PhotoError
 from portrait_studio.runner.client import events
 from portrait_studio.runner.client.client import Client
 from portrait_studio.runner.client.errors import (
     JobError,
     LostError,
-    PhotoError,
     PromptError,
     RefusedError,
 )

@@ -13,7 +13,7 @@ import pytest
 from portrait_studio.runner.assets.packs import names_of, pin_of
 from portrait_studio.runner.client.client import Client
 from portrait_studio.runner.client.errors import exit_code
-from portrait_studio.runner.doctor import live, site_of_folder, site_of_host
+from portrait_studio.runner.doctor import facts_of_folder, facts_of_host, live
 from portrait_studio.runner.doctor.knowledge import knowledge, traps, within
 from portrait_studio.runner.doctor.log import failures, tells_of_a_start
 
@@ -408,7 +408,7 @@ def test_the_studios_own_host_is_well_and_the_answer_takes_less_than_three_secon
 def test_a_far_host_is_asked_for_what_its_files_would_tell(host, starter, monkeypatch):
     monkeypatch.setattr(live, "_lies_in", lambda folders, name: False)
     with Client(host.url) as client:
-        assert site_of_host(client).folders is None
+        assert facts_of_host(client).folders is None
     answer = invoke("doctor", starter, "--host", host.url, "--json")
     found = json.loads(answer.stdout)["findings"]
     assert answer.exit_code == 0
@@ -484,17 +484,17 @@ def test_a_traceback_that_the_host_has_forgotten_is_read_from_its_log_file(sick_
             client.transport.post("/prompt", {"prompt": {"1": {"class_type": "nothing of the kind"}}})
         remembered = client.transport.get("/internal/logs/raw").json()["entries"]
         assert not tells_of_a_start("".join(entry["m"] for entry in remembered))
-        site = site_of_host(client)
-    assert site.has_log
-    assert site.failures["ComfyUI-ReActor"].traceback.endswith("'a_module_that_nobody_has'")
+        facts = facts_of_host(client)
+    assert facts.has_log
+    assert facts.failures["ComfyUI-ReActor"].traceback.endswith("'a_module_that_nobody_has'")
 
 
 @pytest.mark.host
 def test_the_folder_of_the_host_that_ran_tells_the_same_of_its_packs(sick_host, comfyui, graph):
     """What the running host says and what its folder and log say agree."""
     with Client(sick_host.url) as client:
-        running = site_of_host(client)
-    read = site_of_folder(comfyui, [sick_host.work / "nodes.json"], work=sick_host.work)
+        running = facts_of_host(client)
+    read = facts_of_folder(comfyui, [sick_host.work / "nodes.json"], work=sick_host.work)
     assert read.version == running.version
     assert read.failures == running.failures
     assert set(names_of("comfyui-reactor")) & set(read.failures)

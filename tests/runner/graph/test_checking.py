@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from portrait_studio.runner.graph import Finding, check, check_prompt, parse, prune, to_api
+from portrait_studio.runner.graph import Problem, check, check_prompt, parse, prune, to_api
 
 from .features import FEATURES, MUTED, picture, text_to_image
 from .sketch import Sketch
@@ -27,11 +27,11 @@ def host(info: dict) -> dict:
     return classes
 
 
-def found(sketch: Sketch, host: dict, **options) -> list[Finding]:
+def found(sketch: Sketch, host: dict, **options) -> list[Problem]:
     return check(parse(sketch.graph(), "shared.json"), host, **options)
 
 
-def only(findings: list[Finding]) -> Finding:
+def only(findings: list[Problem]) -> Problem:
     assert len(findings) == 1, findings
     assert findings[0].message.endswith(".") and "\n" not in findings[0].message
     return findings[0]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from portrait_studio.portrait.photos import PhotoError
 from portrait_studio.runner.client import events
-from portrait_studio.runner.client.errors import PhotoError, PromptError
+from portrait_studio.runner.client.errors import PromptError
 from portrait_studio.runner.graph import GraphError
 from portrait_studio.runner.jobs import build
 from portrait_studio.runner.jobs.job import Job, run, upload_photos

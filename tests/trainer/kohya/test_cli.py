@@ -65,7 +65,7 @@ def test_photos_that_are_not_there_are_named(trainer, replayed, tmp_path):
     base, found = replayed
     installation.remember(found, tmp_path / "home")
     answer = trainer("kohya", "Nora", tmp_path / "none.jpg", "--checkpoint", base, "--store", tmp_path / "store")
-    assert answer.exit_code == 1
+    assert answer.exit_code == 4
     assert "none.jpg" in answer.stderr
 
 

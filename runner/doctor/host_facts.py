@@ -19,7 +19,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Site:
+class HostFacts:
     """A host. Memory in bytes, 0 where it is not known; texts are empty where they are not known.
 
     `folders` is None when its files cannot be seen from this machine; `object_info` is None when it does not run;

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import graph as graphs
-from ..graph import BYPASS, NEVER, NodeClasses, levels, shipped_orders, value_of
+from ..graph import BYPASS, MUTED, NodeClasses, levels, shipped_orders, value_of
 from ..jobs import build
 
 _ON_THE_CANVAS = ("CONTROL", "BUTTON")
@@ -30,7 +30,7 @@ class PlacedNode:
 
 
 @dataclass(frozen=True)
-class Subject:
+class GraphUnderTest:
     """One graph: `ui` with what it declares, or `api`, which declares nothing."""
 
     name: str
@@ -48,14 +48,14 @@ class Subject:
                     yield PlacedNode(key, str(body["class_type"]), title, inputs.__getitem__)
         for level in levels(self.ui.data) if self.ui else ():
             for node in level["nodes"]:
-                if node.get("mode") not in (NEVER, BYPASS):
+                if node.get("mode") not in (MUTED, BYPASS):
                     yield PlacedNode(str(node["id"]), node["type"], node.get("title") or "", _reader(node, orders))
 
 
-def read_subject(path: Path) -> Subject:
+def read_graph(path: Path) -> GraphUnderTest:
     """Read a graph in either format. Raises GraphError or PromptError when it is neither."""
     api = build.read_api(path)
-    return Subject(path.name, path, api=api) if api else Subject(path.name, path, ui=graphs.read(path))
+    return GraphUnderTest(path.name, path, api=api) if api else GraphUnderTest(path.name, path, ui=graphs.read(path))
 
 
 def orders_of(object_info: Mapping[str, Any] | None) -> dict[str, Sequence[str]]:
