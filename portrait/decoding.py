@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 
+from . import reading
 from .errors import PortraitError
 
 # Pillow opens many more, and hands PostScript to Ghostscript. MPO, the phones' file of several JPEGs, opens as JPEG.
@@ -132,7 +133,7 @@ def check(path: Path) -> None:
 @contextlib.contextmanager
 def _photograph(path: Path) -> Iterator[Image.Image]:
     """Open a file's first frame, its size checked; whatever is wrong with it becomes a PhotoError that names it."""
-    data = _bytes(path)
+    data = read_bytes(path)
     if path.suffix.lower() in HEIF_SUFFIXES or _is_heif(data):
         _register_heif(path.name)
     try:
@@ -151,15 +152,14 @@ def _photograph(path: Path) -> Iterator[Image.Image]:
         raise PhotoError(f"{path.name} is damaged or cut short ({error}); copy or export it again.") from error
 
 
-def _bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise PhotoError(f"{path.name} is a folder; name the photos in it.")
+def read_bytes(path: Path) -> bytes:
+    """Return a photograph's file as it is. Raises PhotoError when it is no file, empty or too large."""
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise PhotoError(
-            f"{path.name} cannot be opened ({error.strerror or error}); check its name and place."
-        ) from error
+        data = reading.read(path, "photo")
+    except reading.FolderError:
+        raise PhotoError(f"{path.name} is a folder; name the photos in it.") from None
+    except reading.ReadError as error:
+        raise PhotoError(f"{path.name} cannot be opened ({error}); check its name and place.") from error
     if not data:
         raise PhotoError(f"{path.name} is empty (0 bytes); copy it again from the camera or phone.")
     return data

@@ -8,6 +8,13 @@ from pathlib import Path
 
 from .errors import PortraitError
 
+MOST_SHOWN = 60  # characters of a name that an error repeats
+
+
+def shown(name: str) -> str:
+    """Return a name from outside as an error shows it: quoted, control characters escaped, and not too long."""
+    return repr(name if len(name) <= MOST_SHOWN else f"{name[: MOST_SHOWN - 20]}...{name[-10:]}")
+
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:
     """Return up to `count` of `names` that look most like `name`, best first; all of them when few."""
@@ -28,7 +35,7 @@ def choose(kind: str, name: str, names: Iterable[str]) -> str:
         return name
     near = nearest(name, known)
     hint = f"did you mean {' or '.join(repr(hit) for hit in near)}?" if near else f"there are {len(known)} of them."
-    raise PortraitError(f"There is no {kind} named {name!r}; {hint}")
+    raise PortraitError(f"There is no {kind} named {shown(name)}; {hint}")
 
 
 def refusal(kind: str, name: str | None, names: Iterable[str]) -> str | None:

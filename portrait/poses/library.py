@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import presets
+from .. import presets, reading
 from ..errors import PortraitError
 from .openpose import Fit, Pose, parse
 
@@ -68,8 +67,8 @@ def load(name: str, folders: Sequence[Path] = (FOLDER,)) -> PosePreset:
     found = presets.files(folders, SUFFIXES)
     path = found[presets.choose("pose preset", name, found)]
     try:
-        document = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        document = reading.read_json(path, "preset")
+    except reading.ReadError as error:
         raise PortraitError(f"The pose preset {path.name} cannot be read ({error}); repair or remove it.") from None
     try:
         return _preset(path.stem, document)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from ..errors import PortraitError
+from ..reading import parse_json
 from .layout import BODY, BODY_25_TO_18, FACE, LEFT_HAND, POINTS, RIGHT_HAND
 
 Fit = Literal["contain", "cover", "stretch"]
@@ -78,11 +78,10 @@ def read(text: str, canvas: tuple[int, int] | None = None) -> Pose:
     if len(text) > MAX_CHARACTERS:
         raise PortraitError(f"The pose JSON has {len(text)} characters; give one frame of at most {MAX_CHARACTERS}.")
     try:
-        return parse(json.loads(text), canvas)
-    except json.JSONDecodeError as error:
-        raise PortraitError(f"The pose is not JSON (line {error.lineno}: {error.msg}); paste OpenPose JSON.") from None
-    except RecursionError:
-        raise PortraitError("The pose JSON is nested too deeply; paste OpenPose JSON.") from None
+        document = parse_json(text)
+    except ValueError as error:
+        raise PortraitError(f"The pose is not JSON ({error}); paste OpenPose JSON.") from None
+    return parse(document, canvas)
 
 
 def parse(document: Any, canvas: tuple[int, int] | None = None) -> Pose:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import presets
+from .. import presets, reading
 from ..errors import PortraitError
 from . import skin
 from .grade import Grade
@@ -74,13 +73,15 @@ def load(name: str, folders: Sequence[Path] = (FOLDER,)) -> TonePreset:
 def _table(path: Path) -> Any:
     try:
         if path.suffix.lower() == ".json":
-            return json.loads(path.read_text("utf-8"))
+            return reading.read_json(path, "preset")
         if sys.version_info >= (3, 11):
             import tomllib
         else:
             import tomli as tomllib  # pyright: ignore[reportMissingImports]: installed on Python 3.10 alone
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        return tomllib.loads(reading.read_text(path, "preset"))
+    except RecursionError:
+        raise PortraitError("it is nested too deeply.") from None
+    except (reading.ReadError, ValueError) as error:
         raise PortraitError(f"it cannot be read ({error}).") from None
 
 

@@ -5,12 +5,15 @@ A LUT here is float32 `[N, N, N, 3]`, indexed [red, green, blue], from and to di
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from ..errors import PortraitError
+from ..presets import shown
+from ..reading import ReadError, limit, opened
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +22,6 @@ SIZE = 33
 """Grid points an axis of the LUTs that presets generate: what grading software exports by default."""
 
 MAX_SIZE = 129
-MAX_FILE_BYTES = 128 * 1024 * 1024
 
 _CHUNK = 1 << 15  # pixels at a time on a CPU: their intermediate results stay in its cache
 
@@ -104,11 +106,16 @@ def read_cube(path: Path) -> np.ndarray:
     Raises PortraitError naming the file when it is missing, too large, not a LUT, holds a number that is not finite or
     has an empty domain.
     """
-    if not path.is_file():
-        raise PortraitError(f"There is no LUT file {path.name}; put it beside its preset or correct the name.")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise PortraitError(f"The LUT {path.name} is larger than {MAX_FILE_BYTES >> 20} MB; export it with 65 points.")
-    _check_declared_size(path)
+    try:
+        with opened(path) as lines:
+            if os.fstat(lines.fileno()).st_size > limit("lut"):
+                most = limit("lut") // 1_000_000
+                raise PortraitError(f"The LUT {path.name} is larger than {most} MB; export it with 65 points.")
+            _check_declared_size(lines, path.name)
+    except ReadError as error:
+        raise PortraitError(
+            f"The LUT file {shown(path.name)} cannot be read ({error}); put it beside its preset or correct the name."
+        ) from None
     try:
         import colour
     except ImportError:
@@ -122,17 +129,14 @@ def read_cube(path: Path) -> np.ndarray:
     return _over_unit_cube(table, path.name)
 
 
-def _check_declared_size(path: Path) -> None:
-    with path.open("rb") as lines:
-        for line in lines:
-            words = line.split()
-            if words and words[0] == b"LUT_3D_SIZE":
-                size = int(words[1]) if len(words) == 2 and words[1].isdigit() else 0
-                if not 2 <= size <= MAX_SIZE:
-                    raise PortraitError(
-                        f"The LUT {path.name} declares a size that is not 2 to {MAX_SIZE}; export it again."
-                    )
-                return
+def _check_declared_size(lines: BinaryIO, name: str) -> None:
+    for line in lines:
+        words = line.split()
+        if words and words[0] == b"LUT_3D_SIZE":
+            size = int(words[1]) if len(words) == 2 and words[1].isdigit() and len(words[1]) < 10 else 0
+            if not 2 <= size <= MAX_SIZE:
+                raise PortraitError(f"The LUT {name} declares a size that is not 2 to {MAX_SIZE}; export it again.")
+            return
 
 
 def _over_unit_cube(table: Any, name: str) -> np.ndarray:

@@ -6,11 +6,11 @@ widget values are placed by position, inputs found by name, subgraph widgets pro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ...portrait.reading import parse_json
 from . import values
 from .classes import NodeClass, NodeClasses, Widget, frontend
 from .document import INPUT_NODE, GraphError, Level, Link, Node, UIGraph
@@ -147,6 +147,7 @@ class Canvas:
         self.source = graph.source
         self.classes = classes
         self.subgraphs = {level.id: LiveLevel(level) for level in graph.subgraphs.values()}
+        self.instances: dict[str, list[LiveNode]] = {key: [] for key in self.subgraphs}
         self.root = LiveLevel(graph.root)
         for level in self.subgraphs.values():
             self._load(level)
@@ -171,6 +172,7 @@ class Canvas:
         live.nodes = {node.id: created for node, created in fresh}
         for _, created in fresh:
             if created.inside:
+                self.instances[created.inside.level.id].append(created)
                 self._promote(created)
             self._fill(created)
 
@@ -220,17 +222,14 @@ class Canvas:
 
         The frontend then finds a widget only when it is named like the input.
         """
-        for live in self.subgraphs.values():
-            for node in live.nodes.values():
-                if node.inside is not inside:
-                    continue
-                for port in inside.level.inputs:
-                    slot = next(slot for slot in node.inputs if slot.name == port.name)
-                    link = inside.links.get(port.links[0]) if port.links else None
-                    target = inside.nodes.get(link.target) if link else None
-                    widget = target.widget(port.name) if target else None
-                    if widget:
-                        self._show(node, slot, widget)
+        for node in self.instances[inside.level.id]:
+            for port in inside.level.inputs:
+                slot = next(slot for slot in node.inputs if slot.name == port.name)
+                link = inside.links.get(port.links[0]) if port.links else None
+                target = inside.nodes.get(link.target) if link else None
+                widget = target.widget(port.name) if target else None
+                if widget:
+                    self._show(node, slot, widget)
 
     def _fill(self, node: LiveNode) -> None:
         """Place the saved widget values."""
@@ -257,7 +256,7 @@ class Canvas:
         """
         pairs = node.node.properties["proxyWidgets"]
         try:
-            pairs = json.loads(pairs) if isinstance(pairs, str) else pairs
+            pairs = parse_json(pairs) if isinstance(pairs, str) else pairs
             pairs = [(owner, name) for owner, name in pairs]
         except (ValueError, TypeError) as error:
             raise self.fail(
@@ -323,7 +322,13 @@ class Canvas:
 
     def sync_promoted(self) -> None:
         """Copy what subgraph nodes show into the widgets they were promoted from, outer levels first."""
-        used = {node.inside.level.id for node in self.every_node() if node.inside}
+        used: set[str] = set()
+        waiting = [self.root]
+        while waiting:
+            for node in waiting.pop().nodes.values():
+                if node.inside and node.inside.level.id not in used:
+                    used.add(node.inside.level.id)
+                    waiting.append(node.inside)
         for live in (self.root, *(live for key, live in self.subgraphs.items() if key in used)):
             for node in live.nodes.values():
                 if not node.inside:

@@ -11,8 +11,9 @@ from typing import Any
 from . import values
 from .canvas import Canvas, LiveNode, LiveWidget
 from .classes import UNDEFINED, NodeClasses, canvas_inputs, frontend
+from .collecting import collection_paused
 from .cycles import cycle_words, find_cycle
-from .document import BYPASS, INPUT_NODE, MUTED, UIGraph
+from .document import BYPASS, INPUT_NODE, MUTED, UIGraph, limits
 
 
 @dataclass(slots=True)
@@ -41,7 +42,8 @@ def to_api(
     Raises GraphError for what cannot be converted faithfully: classes the host lacks (by name), group nodes, nodes that
     need a live browser, alternatives without a seed, a cycle through subgraphs.
     """
-    return Conversion(Canvas(graph, NodeClasses(object_info)), seed, now).prompt()
+    with collection_paused():
+        return Conversion(Canvas(graph, NodeClasses(object_info)), seed, now).prompt()
 
 
 def prune(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,6 +103,9 @@ class Conversion:
         self.chance = None if seed is None else random.Random(seed)
         self.now = now or datetime.now()
         self.keep_foreign = keep_foreign
+        self.known: dict[tuple[str, str], LiveNode] = {}
+        self.setters: dict[int, dict[str, list[Step]]] = {}
+        self.hops = 0
         self.steps = self._expand()
 
     def active(self) -> list[Step]:
@@ -123,7 +128,8 @@ class Conversion:
             raise self.canvas.fail(words)
         # A browser lists the keys of an object that look like integers first, in rising order.
         whole = sorted((key for key in output if key.isdecimal() and str(int(key)) == key), key=int)
-        return {key: output[key] for key in [*whole, *(key for key in output if key not in set(whole))]}
+        first = set(whole)
+        return {key: output[key] for key in [*whole, *(key for key in output if key not in first)]}
 
     def _expand(self) -> list[Step]:
         found: list[Step] = []
@@ -180,6 +186,11 @@ class Conversion:
                 raise self.canvas.fail(
                     f"{widget.name!r} of {live.describe()} offers {{a|b}} alternatives; give a seed to choose by"
                 ) from None
+            except values.NestedError:
+                raise self.canvas.fail(
+                    f"the {{a|b}} alternatives in {widget.name!r} of {live.describe()} are nested more than "
+                    f"{values.MOST_BRACES} deep; take some braces out"
+                ) from None
         if widget.name == "filename_prefix" and live.node.type in frontend()["filename_prefix"]:
             return self._replace_names(value) if isinstance(value, str) else value
         return values.sent(value)
@@ -191,9 +202,13 @@ class Conversion:
 
     def _find(self, owner: str, name: str) -> Any:
         """Return the value of a widget by its node's search name or title."""
-        nodes = list(self.canvas.every_node())
-        found = [node for node in nodes if node.search_name == owner] or [node for node in nodes if node.title == owner]
-        widget = found[0].widget(name) if found else None
+        if not self.known:
+            for node in self.canvas.every_node():
+                if isinstance(node.search_name, str):
+                    self.known.setdefault(("name", node.search_name), node)
+                self.known.setdefault(("title", node.title), node)
+        found = self.known.get(("name", owner)) or self.known.get(("title", owner))
+        widget = found.widget(name) if found else None
         if widget is None:
             raise KeyError(name)
         return widget.value
@@ -208,6 +223,12 @@ class Conversion:
         upstream = True
         while (step.id, "in" if upstream else "out", slot) not in seen:
             seen.add((step.id, "in" if upstream else "out", slot))
+            self.hops += 1
+            if self.hops > limits()["hops"]:
+                raise self.canvas.fail(
+                    f"its links lead through more than {limits()['hops']:,} reroutes and subgraphs in all; "
+                    "shorten the chains of reroutes"
+                )
             live = step.live
             if upstream:
                 link_id = live.inputs[slot].link if slot < len(live.inputs) else None
@@ -251,11 +272,13 @@ class Conversion:
     def _setter(self, step: Step) -> Step:
         """Return the SetNode whose name a GetNode has."""
         name = _first(step.live)
-        found = [
-            other
-            for other in step.siblings.values()
-            if other.live.node.type == "SetNode" and _first(other.live) == name
-        ]
+        setters = self.setters.get(id(step.siblings))
+        if setters is None:
+            setters = self.setters[id(step.siblings)] = {}
+            for other in step.siblings.values():
+                if other.live.node.type == "SetNode":
+                    setters.setdefault(repr(_first(other.live)), []).append(other)
+        found = setters.get(repr(name), [])
         if len(found) != 1:
             count = "no SetNode has" if not found else "several SetNodes have"
             raise self.canvas.fail(f"{step.live.describe()} gets {name!r}, but {count} that name beside it")

@@ -7,14 +7,16 @@ The format is the frontend's: `nodes`, `links` (arrays in version 0.4, objects i
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from ...portrait import reading
 from ...portrait.errors import PortraitError
 from ..client import exit_code
+from .collecting import collection_paused
 from .cycles import cycle_words, find_cycle
 
 VERSIONS = (0.4, 1)
@@ -114,11 +116,11 @@ def read(path: str | Path) -> UIGraph:
     """
     path = Path(path)
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise GraphError(f"The graph {path.name} cannot be read: {error.strerror or error}.") from error
+        raw = reading.read(path, "graph")
+    except reading.ReadError as error:
+        raise GraphError(f"The graph {path.name} cannot be read: {error}.") from error
     if raw[:8] == b"\x89PNG\r\n\x1a\n" or (raw[:4] == b"RIFF" and raw[8:12] == b"WEBP"):
-        return parse(_embedded(path), path.name)
+        return parse(_embedded(raw, path.name), path.name)
     return parse(raw, path.name)
 
 
@@ -132,10 +134,11 @@ def parse(raw: bytes | str | Mapping[str, Any], source: str = "graph") -> UIGrap
         data: Any = dict(raw)
     else:
         try:
-            data = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
-        except (ValueError, RecursionError) as error:
+            data = reading.parse_json(raw)
+        except ValueError as error:
             raise GraphError(f"{source} is not a JSON file ({error}); save the graph from ComfyUI again.") from error
-    return _Parser(source).graph(data)
+    with collection_paused():
+        return _Parser(source).graph(data)
 
 
 def is_api(data: Any) -> bool:
@@ -147,33 +150,22 @@ def is_api(data: Any) -> bool:
     )
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(f"{digits} is too large a number")
-    return value
-
-
-def _embedded(path: Path) -> str:
+def _embedded(raw: bytes, name: str) -> str:
     from PIL import Image
 
     from ...portrait.decoding import opened
 
     try:
-        with opened(path) as picture:
+        with opened(raw) as picture:
             text = picture.info.get("workflow")
             if text is None:
                 # Animated WebP carries "workflow:{...}" in the EXIF text tags.
                 tags = (value for value in picture.getexif().values() if isinstance(value, str))
                 text = next((tag.partition(":")[2] for tag in tags if tag.startswith("workflow:")), None)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise GraphError(f"The picture {path.name} cannot be opened ({error}).") from error
+        raise GraphError(f"The picture {name} cannot be opened ({error}).") from error
     if not isinstance(text, str):
-        raise GraphError(f"The picture {path.name} carries no workflow; drop one that ComfyUI saved, or its JSON file.")
+        raise GraphError(f"The picture {name} carries no workflow; drop one that ComfyUI saved, or its JSON file.")
     return text
 
 
@@ -208,6 +200,7 @@ class _Parser:
             subgraphs[level.id] = level
         graph = UIGraph(self.source, data, root, subgraphs)
         self.refuse_nesting(graph)
+        self.refuse_explosion(graph)
         for level in graph.levels():
             self.refuse_cycles(level, subgraphs)
         return graph
@@ -226,6 +219,8 @@ class _Parser:
         level = self.level(data, data["id"], name if isinstance(name, str) else data["id"], arrays=False)
         level.inputs = self.ports(data.get("inputs"), level)
         level.outputs = self.ports(data.get("outputs"), level)
+        if max(len(level.inputs), len(level.outputs)) > limits()["ports"]:
+            raise self.fail(f"subgraph {level.name!r} has more than {limits()['ports']} inputs or outputs")
         for link in level.links.values():
             if link.origin == INPUT_NODE and link.origin_slot >= len(level.inputs):
                 raise self.fail(f"link {link.id} in subgraph {level.name!r} starts at an input that does not exist")
@@ -360,11 +355,52 @@ class _Parser:
             open_.pop()
             done.add(level.id)
 
-        # Definitions nest as deep as there are definitions; far below Python's limit in any graph a person drew.
-        if len(graph.subgraphs) > 200:
-            raise self.fail(f"{len(graph.subgraphs)} subgraph definitions are more than the 200 that are supported")
+        # Definitions nest as deep as there are definitions, which must stay far below Python's limit.
+        most = limits()["definitions"]
+        if len(graph.subgraphs) > most:
+            raise self.fail(f"{len(graph.subgraphs)} subgraph definitions are more than the {most} that are supported")
         for level in graph.levels():
             visit(level)
+
+    def refuse_explosion(self, graph: UIGraph) -> None:
+        """Refuse subgraphs within subgraphs that become too many nodes, or nodes with too long ids, when expanded.
+
+        Both are counted without expanding anything: 12 definitions that each hold the next ten times are 10^12 nodes.
+        """
+        known: dict[str, tuple[int, int]] = {}
+
+        sockets = 0
+        for level in graph.levels():
+            for node in level.nodes.values():
+                sockets += len(graph.subgraphs[node.type].inputs) if node.type in graph.subgraphs else 0
+        if sockets > limits()["sockets"]:
+            raise self.fail(
+                f"its subgraph nodes have {sockets:,} inputs together, and the limit is {limits()['sockets']:,}; "
+                "use fewer of them"
+            )
+
+        def measure(level: Level) -> tuple[int, int]:
+            if level.id not in known:
+                nodes = letters = 0
+                for node in level.nodes.values():
+                    inner = graph.subgraphs.get(node.type)
+                    count, inside = measure(inner) if inner else (0, 0)
+                    # A node inside has the id of the node that it lies in, a colon, and its own.
+                    nodes, letters = nodes + 1 + count, letters + inside + (len(node.id) + 1) * (1 + count)
+                known[level.id] = nodes, letters
+            return known[level.id]
+
+        nodes, letters = measure(graph.root)
+        if nodes > limits()["nodes"]:
+            raise self.fail(
+                f"its subgraphs within subgraphs are {_count(nodes)} nodes when expanded, and the limit is "
+                f"{limits()['nodes']:,}; nest fewer of them"
+            )
+        if letters > limits()["letters"]:
+            raise self.fail(
+                f"the ids of its expanded nodes have {_count(letters)} letters together, and the limit is "
+                f"{limits()['letters']:,}; nest fewer subgraphs, or save it from ComfyUI again"
+            )
 
     def refuse_cycles(self, level: Level, subgraphs: Mapping[str, Level]) -> None:
         """Refuse a cycle of plain nodes; one through a subgraph need not be one and is looked for after expansion."""
@@ -376,6 +412,19 @@ class _Parser:
         cycle = find_cycle({node: [origin for origin in needs[node] if origin in plain] for node in plain})
         if words := cycle_words(level.describe(plain[node]) for node in cycle):
             raise self.fail(words)
+
+
+@cache
+def limits() -> dict[str, int]:
+    """Return limits.json: the most `nodes` of an expanded graph, the most `letters` of their ids together, the most
+    subgraph `definitions`, `ports` on either side of one, and `sockets` of all subgraph nodes, and the most `hops`
+    along links while a prompt is made.
+    """
+    return json.loads(Path(__file__).with_name("limits.json").read_text("utf-8"))
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < 10**12 else f"more than 10^{len(str(number)) - 1}"
 
 
 def _is_id(value: Any) -> TypeGuard[int]:

@@ -12,6 +12,9 @@ from typing import Any
 
 from .classes import UNDEFINED, Widget
 
+MOST_DIGITS = 300  # a float holds no larger whole number
+MOST_BRACES = 100  # alternatives within alternatives; each level is read again for the next
+
 _COMMENT = re.compile(r"/\*[\s\S]*?\*/|//[^\n\r\u2028\u2029]*")
 _UNSAFE = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 _DATE = re.compile(r"dd?|MM?|hh?|mm?|ss?|yyy?y?")
@@ -82,7 +85,7 @@ def number(value: Any) -> float:
 def _as_number(digits: str) -> float:
     if not digits:
         return 0
-    return int(digits) if digits.lstrip("+-").isdecimal() else float(digits)
+    return int(digits) if len(digits) < MOST_DIGITS and digits.lstrip("+-").isdecimal() else float(digits)
 
 
 def changed(spec: Widget, value: Any) -> Any:
@@ -159,11 +162,18 @@ class UndecidedError(Exception):
     """A text offers {a|b} and nobody said how to choose."""
 
 
-def choose(prompt: str, chance: random.Random | None) -> str:
+class NestedError(Exception):
+    """Alternatives lie more than MOST_BRACES deep within alternatives."""
+
+
+def choose(prompt: str, chance: random.Random | None, depth: int = 0) -> str:
     """Resolve {a|b} alternatives and strip comments (processDynamicPrompt in the frontend's formatUtil.ts).
 
-    Raises UndecidedError when there is more than one alternative and `chance` is None.
+    Raises UndecidedError when there is more than one alternative and `chance` is None, NestedError when they are nested
+    too deeply; `depth` is how deep this one lies.
     """
+    if depth > MOST_BRACES:
+        raise NestedError
     source = _COMMENT.sub("", prompt)
     result: list[str] = []
     at = 0
@@ -177,7 +187,7 @@ def choose(prompt: str, chance: random.Random | None) -> str:
             options, at = _alternatives(source, at)
             if len(options) > 1 and chance is None:
                 raise UndecidedError
-            result.append(choose(chance.choice(options) if chance else options[0], chance))
+            result.append(choose(chance.choice(options) if chance else options[0], chance, depth + 1))
         else:
             result.append(char)
     return re.sub(r"\\([{}|])", r"\1", "".join(result))

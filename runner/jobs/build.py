@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ...portrait import reading
 from ...portrait.photos import PhotoError
+from ...portrait.presets import shown
 from .. import graph as graphs
 from ..client import Client, PromptError
 from .job import UPLOADS, Job
@@ -33,12 +34,10 @@ def read_api(path: Path) -> ApiGraph | None:
     Raises PromptError when the file cannot be read.
     """
     try:
-        data = json.loads(path.read_bytes())
-    except OSError as error:
-        raise PromptError(
-            f"The graph {path.name!r} cannot be read ({error.strerror}): check its name and place"
-        ) from error
-    except (ValueError, RecursionError):
+        data = reading.parse_json(reading.read(path, "graph"))
+    except reading.ReadError as error:
+        raise PromptError(f"The graph {shown(path.name)} cannot be read ({error}): check its name and place") from error
+    except ValueError:
         return None
     if isinstance(data, dict) and isinstance(data.get("prompt"), dict) and "nodes" not in data:
         data = data["prompt"]  # the body of a POST /prompt

@@ -59,7 +59,7 @@ def upload_photos(client: Client, photos: Sequence[Path], listener: events.Liste
         raise decoding.PhotoError(" ".join(complaints))
     names = []
     for photo in photos:
-        data = photo.read_bytes()
+        data = decoding.read_bytes(photo)
         # The content's hash is the name: an equal photo is stored once, another never takes its place.
         name = hashlib.sha256(data).hexdigest()[:32] + photo.suffix.lower()
         names.append(client.upload(name, data, UPLOADS))

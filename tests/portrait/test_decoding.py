@@ -150,3 +150,20 @@ def test_wild_bytes_are_pixels_or_a_sentence_however_they_are_read(tmp_path_fact
             read(path)
         except PhotoError as error:
             assert "wild.jpg" in str(error)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("kind", ["device", "pipe", "sparse"])
+@pytest.mark.parametrize("read", [decoding.read_whole, decoding.check, decoding.read_bytes])
+def test_a_photo_that_is_no_regular_file_or_never_ends_is_refused_by_name(tmp_path, kind, read):
+    photo = tmp_path / "photo.jpg"
+    if kind == "device":
+        photo.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(photo)
+    else:
+        with photo.open("wb") as file:
+            file.truncate(300_000_000_000)
+    why = "more than the 300 MB" if kind == "sparse" else "not a regular file"
+    with pytest.raises(PhotoError, match=f"photo.jpg cannot be opened .*{why}"):
+        read(photo)

@@ -184,7 +184,7 @@ def test_a_list_of_people_needs_no_frame():
         ('{"people": [{}]}', "'pose_keypoints_2d' in person 1"),
         ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "'pose_keypoints_2d' of person 1 .* 18 or 25"),
         ('{"people": [{"pose_keypoints_2d": [["a"]]}]}', "not a list of numbers"),
-        (json.dumps({"people": [{"pose_keypoints_2d": [float("nan")] * 54}]}), "not finite"),
+        (json.dumps({"people": [{"pose_keypoints_2d": [float("nan")] * 54}]}), "NaN is not a JSON number"),
         (json.dumps({"people": [{"pose_keypoints_2d": flat(18), "hand_left_keypoints_2d": [1]}]}), "'hand_left"),
         (json.dumps({"people": [{"pose_keypoints_2d": flat(18)}] * 65}), "65 people"),
         ('{"people": [], "canvas_width": 0, "canvas_height": 9}', "canvas_width"),

@@ -347,7 +347,7 @@ def test_an_artists_file_is_found_checked_and_wins(tmp_path):
         ("cfg = 'a'", "'cfg'"),
         ("skin_limit = 0", "'skin_limit'"),
         ("title = 'a'", "'title'"),
-        ("lut = 'absent.cube'", "no LUT file absent.cube"),
+        ("lut = 'absent.cube'", "LUT file .absent.cube. cannot be read"),
         ("lut = '../other.cube'", "own folder"),
         ("lut = 'a.png'", "own folder"),
         ("[lut]\nfile = 'a.cube'\nexposure = 1", "nothing else"),

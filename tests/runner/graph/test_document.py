@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from portrait_studio.portrait.errors import PortraitError
+from portrait_studio.runner.client import PromptError
 from portrait_studio.runner.graph import GraphError, is_api, parse, read, to_api
+from portrait_studio.runner.jobs.build import read_api
 
 from .conftest import FROZEN
 from .features import FEATURES
@@ -234,3 +237,19 @@ def test_a_graph_with_anything_replaced_or_removed_converts_or_is_refused_but_ne
 def test_any_bytes_are_refused_with_a_graph_error(raw):
     with pytest.raises(GraphError):
         parse(raw)
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_a_device_and_a_giant_are_no_graphs(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.json")
+    with (tmp_path / "giant.json").open("wb") as file:
+        file.truncate(300_000_000_000)
+    for path, why in (
+        (tmp_path / "pipe.json", "not a regular file"),
+        (Path("/dev/zero"), "not a regular file"),
+        (tmp_path / "giant.json", "more than the 64 MB that a graph may have"),
+    ):
+        with pytest.raises(GraphError, match=why):
+            read(path)
+        with pytest.raises(PromptError, match=why):
+            read_api(path)
