@@ -71,8 +71,7 @@ class PortraitLoadSubject(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, subject: str | None = None, **_: object) -> tuple[str | None, int]:
         """Run again when the subject has been saved anew."""
-        card = own_folder("subjects") / (subject or subjects.NONE) / subjects.CARD
-        return subject, card.stat().st_mtime_ns if card.is_file() else 0
+        return subject, subjects.saved_at(subject or subjects.NONE, own_folder("subjects"))
 
     @classmethod
     def execute(

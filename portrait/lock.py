@@ -48,10 +48,14 @@ def locked(store: Path, subject: str) -> Iterator[None]:
     place = store / LOCKS / hashlib.sha256(subject.casefold().encode()).hexdigest()[:16]
     with contextlib.ExitStack() as held:
         try:
+            if (store / LOCKS).is_symlink():
+                raise LockError(f"{LOCKS} in {store.name!r} is a link; remove it, and put nothing in its place.")
             place.mkdir(parents=True, exist_ok=True)
             held.enter_context(FileLock(place / HELD, timeout=0))
             held.enter_context(_folder_locked(place))
-            (store / subject / FORMER).unlink(missing_ok=True)
+            former = store / subject / FORMER
+            if not (former.parent.is_symlink() or former.parent.parent.is_symlink()):  # nothing behind a link is ours
+                former.unlink(missing_ok=True)
             (place / HOLDER).write_text(str(os.getpid()), "ascii")
         except Timeout:
             holder = _holder(place)

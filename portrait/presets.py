@@ -11,9 +11,12 @@ from .errors import PortraitError
 MOST_SHOWN = 60  # characters of a name that an error repeats
 
 
-def shown(name: str) -> str:
-    """Return a name from outside as an error shows it: quoted, control characters escaped, and not too long."""
-    return repr(name if len(name) <= MOST_SHOWN else f"{name[: MOST_SHOWN - 20]}...{name[-10:]}")
+def shown(value: object) -> str:
+    """Return a value from outside as an error shows it: a text quoted, control characters escaped, none too long."""
+    if isinstance(value, str) and len(value) > MOST_SHOWN:
+        value = f"{value[: MOST_SHOWN - 20]}...{value[-10:]}"
+    text = repr(value)
+    return text if len(text) <= 4 * MOST_SHOWN else f"{text[: 4 * MOST_SHOWN]}..."
 
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> list[str]:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -15,13 +16,14 @@ from typing import Any
 
 from . import presets, subjects
 from .errors import PortraitError
-from .subjects import CARD, LORA, SubjectError
+from .subjects import CARD, LORA, REPLACED, TRAINING, WRITING, SubjectError
 
 # What a card may say about a person to somebody else. Photos, their hashes and names, and embeddings (which tell a
 # person's face from others') stay.
 _HANDED_ON = ("trained", "trainer", "base", "settings", "steps", "chosen", "likeness_before", "checkpoints", "licence")
 _IDENTIFYING = ("photo", "held_out", "reference", "embedding", "file", "folder", "path", "names")
-_HIDDEN = (".writing-", ".replaced-", ".deleting-")  # half-done work of a process that was killed
+DELETING = ".deleting-"
+_HIDDEN = (WRITING, REPLACED, DELETING)  # how folders begin that hold half-done work of a process that was killed
 
 READ_ME = """{name}: a LoRA of a person, made with Portrait Studio.
 
@@ -38,9 +40,10 @@ embeddings. A LoRA shows the person's face all the same: hand it on only with th
 class Entry:
     """A subject in the store.
 
-    `state` is "trained", "no LoRA", "unfinished" (a training began and left no subject) or "broken" (`problem` says
-    why). `base` is the checkpoint it was trained on, `likeness` that of the LoRA to the held-out photos, `trained` when
-    it was, `size` all bytes of it on the disk.
+    `state` is "trained", "no LoRA", "unfinished" (a training began and left no subject), "broken", "interrupted" (a
+    save was killed; `restore` puts the subject back) or "half deleted"; `problem` says what is wrong, also of a subject
+    of which a killed save left a second copy. `base` is the checkpoint it was trained on, `likeness` that of the LoRA
+    to the held-out photos, `trained` when it was, `size` all bytes of it on the disk.
     """
 
     name: str
@@ -59,7 +62,7 @@ class Entry:
 
 def survey(root: Path) -> list[Entry]:
     """Return what lies in the store, sorted by name; a card that cannot be read is an entry, not an error."""
-    return [_entry(folder) for folder in _folders(root)]
+    return [_entry(folder, root) for folder in _folders(root)]
 
 
 def facts(name: str, root: Path) -> dict[str, Any]:
@@ -68,11 +71,12 @@ def facts(name: str, root: Path) -> dict[str, Any]:
     Raises SubjectError when there is no such subject.
     """
     folder = _folder(name, root)
-    entry = _entry(folder)
+    entry = _entry(folder, root)
     card: dict[str, Any] = {}
-    if entry.state not in ("broken", "unfinished"):
-        card = json.loads((folder / CARD).read_text("utf-8"))
-    files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in _files(folder)}
+    with contextlib.suppress(SubjectError):
+        card = subjects.read_card(folder)
+    doomed = [folder, *_leftovers(entry.name, root, folder)]
+    files = {path.relative_to(each).as_posix(): _size(path) for each in reversed(doomed) for path in _files(each)}
     return {**entry.as_dict(), "card": card, "files": files}
 
 
@@ -84,7 +88,7 @@ def export(name: str, root: Path, target: Path, lora_only: bool = False) -> Path
 
     Raises SubjectError when the subject has no LoRA, the target has another ending, or the disk refuses.
     """
-    subject = subjects.load(_folder(name, root).name, root)
+    subject = subjects.load(name, root)
     if subject.lora is None:
         raise SubjectError(f"The subject {subject.name!r} has no LoRA to export; train it first.")
     ending = ".safetensors" if lora_only else ".zip"
@@ -115,14 +119,11 @@ def delete(name: str, root: Path) -> list[str]:
     menus all the same, and deleting it again goes on.
     """
     folder = _folder(name, root)
-    doomed = [folder, *_leftovers(folder.name, root)]
+    doomed = [folder, *_leftovers(_name(folder), root, folder)]
     removed = [path.relative_to(each).as_posix() for each in doomed for path in _files(each)]
     for each in doomed:
         try:
-            # Out of the menus at one stroke; a name of its own, so that nothing new is in the way.
-            grave = Path(tempfile.mkdtemp(prefix=".deleting-", dir=root)) / folder.name
-            each.rename(grave)
-            shutil.rmtree(grave.parent)
+            _bury(each, root)
         except OSError as error:
             what = Path(error.filename).name if error.filename else folder.name
             raise SubjectError(
@@ -132,45 +133,134 @@ def delete(name: str, root: Path) -> list[str]:
     return removed
 
 
+def restore(name: str, root: Path) -> str:
+    """Finish or undo a save of a subject that was killed half-way; return "new", "former" or "whole".
+
+    "new" says that the subject is the one that was being saved, "former" the one that it was to replace, "whole" that
+    the subject was in its place already and only the copies that the killed save left were removed.
+
+    Raises SubjectError when no save was killed, when it left nothing whole to restore, or when the disk refuses.
+    """
+    folder = _folder(name, root)
+    name = _name(folder)
+    place = root / name
+    left = _leftovers(name, root, place)
+    if not left:
+        raise SubjectError(f"Nothing of {presets.shown(name)} has to be restored: no save of it was interrupted.")
+    outcome = "whole"
+    try:
+        if not subjects.has_card(place):
+            whole = next((one for one in left if _kind(one, root) != DELETING and _is_whole(one)), None)
+            if whole is None:
+                raise SubjectError(
+                    f"What was left of {presets.shown(name)} is not whole and cannot be restored; delete it, or train "
+                    "it again."
+                )
+            outcome = "new" if _kind(whole, root) == WRITING else "former"
+            kept = next((one / TRAINING for one in left if (one / TRAINING).is_dir()), None)
+            if kept is not None and not (whole / TRAINING).exists() and not (place / TRAINING).exists():
+                kept.rename(whole / TRAINING)
+            outer = whole.parent
+            subjects.swap(whole, place)
+            if outer != root:
+                outer.rmdir()
+        for one in _leftovers(name, root, place):
+            _bury(one, root)
+    except OSError as error:
+        raise SubjectError(f"{presets.shown(name)} cannot be restored ({error.strerror}); look at the disk.") from None
+    return outcome
+
+
 def names(root: Path) -> list[str]:
-    """Return the names of all that `delete` can remove, unfinished trainings included."""
-    return [folder.name for folder in _folders(root)]
+    """Return the names of all that `delete` can remove: unfinished trainings and what killed processes left, too."""
+    return [_name(folder) for folder in _folders(root)]
 
 
 def _folders(root: Path) -> list[Path]:
-    """Return the folders of subjects; one that holds nothing but half a deletion counts by its own name."""
-    if not root.is_dir():
-        return []
-    found = {path.name: path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
-    for path in root.glob(".deleting-*/*"):
-        found.setdefault(path.name, path)
+    """Return the folders of subjects by name; where only a hidden one is left of a subject, that one."""
+    found = {path.name: path for path in _listed(root) if not path.name.startswith(".") and path.is_dir()}
+    for path in _hidden(root):
+        found.setdefault(_name(path), path)
     return [found[name] for name in sorted(found)]
 
 
+def _listed(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted; nothing when it is gone or cannot be looked into."""
+    with contextlib.suppress(OSError):
+        return sorted(folder.iterdir())
+    return []
+
+
+def _hidden(root: Path) -> list[Path]:
+    """Return what killed processes left, one folder a subject: that of a save that was under way first."""
+    found = []
+    for kind in _HIDDEN:
+        for outer in _listed(root):
+            if not outer.name.startswith(kind) or outer.is_symlink() or not outer.is_dir():
+                continue
+            inner = [path for path in _listed(outer) if path.is_dir() and not path.is_symlink()]
+            # An earlier version wrote straight into the hidden folder.
+            straight = (outer / CARD).exists() or (not inner and bool(_listed(outer)))
+            found += [outer] if straight else inner
+    return found
+
+
+def _kind(folder: Path, root: Path) -> str:
+    """Return how the hidden folder begins that a subject's folder is or lies in; empty for one in its place."""
+    outer = folder if folder.parent == root else folder.parent
+    return next((kind for kind in _HIDDEN if outer.name.startswith(kind)), "")
+
+
+def _name(folder: Path) -> str:
+    """Return the subject's name: that of the folder, or what the card says where a save wrote without naming it."""
+    if folder.name.startswith(_HIDDEN):
+        with contextlib.suppress(SubjectError):
+            return subjects.clean_name(str(subjects.read_card(folder).get("name")))
+    return folder.name
+
+
 def _folder(name: str, root: Path) -> Path:
-    known = {folder.name: folder for folder in _folders(root)}
+    known = {_name(folder): folder for folder in _folders(root)}
     try:
         return known[presets.choose("subject", name, known)]
     except PortraitError as error:
         raise SubjectError(str(error)) from None
 
 
-def _entry(folder: Path) -> Entry:
-    size = sum(path.stat().st_size for path in _files(folder))
-    if not (folder / CARD).is_file():
-        return Entry(folder.name, "unfinished", size=size)
+def _is_whole(folder: Path) -> bool:
     try:
-        subject = subjects.load(folder.name, folder.parent)
+        subjects.read(folder)
+    except SubjectError:
+        return False
+    return True
+
+
+def _entry(folder: Path, root: Path) -> Entry:
+    name = _name(folder)
+    left = _leftovers(name, root, folder)
+    size = sum(_size(path) for each in (folder, *left) for path in _files(each))
+    kind = _kind(folder, root)
+    if kind:
+        hint = "delete it again" if kind == DELETING else f"subjects restore {name}"
+        state = "half deleted" if kind == DELETING else "interrupted"
+        return Entry(name, state, size=size, problem=f"{state}: {hint}")
+    if not subjects.has_card(folder):
+        return Entry(name, "unfinished", size=size, problem=f"interrupted: subjects restore {name}" if left else "")
+    try:
+        subject = subjects.read(folder)
     except PortraitError as error:
-        return Entry(folder.name, "broken", size=size, problem=str(error))
+        return Entry(name, "broken", size=size, problem=str(error))
+    trained = subject.card.get("trained")
+    checkpoint = _inside(subject.card, "base", "checkpoint")
     return Entry(
-        subject.name,
+        name,
         "trained" if subject.lora else "no LoRA",
         subject.prompt_words,
-        str(_inside(subject.card, "base", "checkpoint") or ""),
+        checkpoint if isinstance(checkpoint, str) else "",
         _number(_inside(subject.card, "chosen", "likeness")),
-        str(subject.card.get("trained") or ""),
+        trained if isinstance(trained, str) else "",
         size,
+        f"a save that was interrupted left a copy: subjects restore {name}" if left else "",
     )
 
 
@@ -184,30 +274,38 @@ def _number(value: Any) -> float | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the files below a folder, links included and not followed."""
+    """Return all that is not a folder below a folder, links included and not followed."""
     if folder.is_symlink():
         return []
     found = []
     for base, folders, files in os.walk(folder):
-        found += [Path(base, name) for name in [*files, *folders] if name in files or Path(base, name).is_symlink()]
-    return sorted(path for path in found if path.is_symlink() or path.is_file())
+        found += [Path(base, name) for name in files]
+        found += [Path(base, name) for name in folders if Path(base, name).is_symlink()]
+    return sorted(found)
 
 
-def _leftovers(name: str, root: Path) -> list[Path]:
-    """Return the hidden folders in which a killed process left parts of this subject."""
-    found = []
-    for folder in root.iterdir():
-        if not folder.name.startswith(_HIDDEN) or not folder.is_dir():
-            continue
-        if (folder / name).exists() or _card_name(folder) == name:
-            found.append(folder)
-    return [folder for folder in found if folder != root]
+def _size(path: Path) -> int:
+    """Return a regular file's size in bytes; 0 of all else, and of what is gone by now."""
+    with contextlib.suppress(OSError):
+        facts = path.lstat()
+        return facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+    return 0
 
 
-def _card_name(folder: Path) -> str | None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return json.loads((folder / CARD).read_text("utf-8")).get("name")
-    return None
+def _leftovers(name: str, root: Path, place: Path) -> list[Path]:
+    """Return the hidden folders in which killed processes left parts of a subject, `place` itself not among them."""
+    return [folder for folder in _hidden(root) if folder != place and _name(folder) == name]
+
+
+def _bury(folder: Path, root: Path) -> None:
+    """Remove a folder: out of the menus at one stroke, then file by file. Raises OSError."""
+    # A name of its own, so that nothing new is in the way; the subject's name stays in it, to go on if this is killed.
+    grave = Path(tempfile.mkdtemp(prefix=DELETING, dir=root)) / _name(folder)
+    folder.rename(grave)
+    if folder.parent != root:
+        with contextlib.suppress(OSError):  # something else lies in it
+            folder.parent.rmdir()
+    shutil.rmtree(grave.parent)
 
 
 def _pack(subject: subjects.Subject, target: Path) -> None:

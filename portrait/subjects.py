@@ -7,9 +7,10 @@ training keeps lies in its sub-folder `training`.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import shutil
+import stat
 import tempfile
 import unicodedata
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from . import presets
+from . import presets, reading, tensor_files
 from .errors import PortraitError
 
 CARD = "card.json"
@@ -30,8 +31,10 @@ TRAINING = "training"
 NONE = "none"
 """What a menu shows for no subject; no subject can have this name."""
 
+WRITING, REPLACED = ".writing-", ".replaced-"
+"""How the hidden folders begin in which a save prepares a subject and keeps the former one: <prefix>.../<name>/."""
+
 MAX_NAME_BYTES = 120
-MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors format
 
 _FORBIDDEN = frozenset('<>:"/\\|?*')
 _OWN_KEYS = ("name", "trigger", "class_word", "backend")  # of a card: they are attributes of Subject
@@ -81,7 +84,7 @@ def clean_name(name: str) -> str:
     Separators and what Windows forbids become "_"; control and invisible characters go, as do dots and spaces at
     either end; names of Windows devices get a "_" behind; at most 120 bytes of UTF-8. Cleaning twice changes nothing.
 
-    Raises SubjectError when nothing is left, or it is "none".
+    Raises SubjectError when nothing is left, nothing but "_" in place of what was there, or it is "none".
     """
     visible = (
         "_" if character in _FORBIDDEN else character
@@ -93,16 +96,36 @@ def clean_name(name: str) -> str:
     if cleaned.split(".")[0].strip().casefold() in _DEVICES:
         stem, dot, rest = cleaned.partition(".")
         cleaned = f"{stem.strip()}_{dot}{rest}"
-    if not cleaned or cleaned.casefold() == NONE:
-        raise SubjectError(f"A subject cannot be named {name!r}; use a name with at least one letter, and not 'none'.")
+    # Names of forbidden characters alone would all be the same row of "_".
+    nothing = not cleaned.strip("_. ") and any(character in _FORBIDDEN for character in name)
+    if not cleaned or nothing or cleaned.casefold() == NONE:
+        raise SubjectError(
+            f"A subject cannot be named {presets.shown(name)}; use a name with at least one letter, and not 'none'."
+        )
     return cleaned
 
 
 def names(root: Path) -> list[str]:
     """Return the names of the subjects in `root`, sorted; folders without a card and hidden ones are not subjects."""
-    if not root.is_dir():
-        return []
-    return sorted(folder.name for folder in root.iterdir() if folder.name[0] != "." and (folder / CARD).is_file())
+    with contextlib.suppress(OSError):  # a store that cannot be looked into has nobody to offer
+        return sorted(path.name for path in root.iterdir() if not path.name.startswith(".") and has_card(path))
+    return []
+
+
+def has_card(folder: Path) -> bool:
+    """Return whether there is a card in a folder: a regular file, no link."""
+    try:
+        return stat.S_ISREG((folder / CARD).lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def saved_at(name: str, root: Path) -> int:
+    """Return when a subject was saved, in ns; 0 when there is none of this name."""
+    try:
+        return (root / name / CARD).lstat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
 
 
 def load(name: str, root: Path) -> Subject:
@@ -115,11 +138,16 @@ def load(name: str, root: Path) -> Subject:
         folder = root / presets.choose("subject", name, names(root))
     except PortraitError as error:
         raise SubjectError(str(error)) from None
-    card = _read_card(folder)
+    return read(folder)
+
+
+def read(folder: Path) -> Subject:
+    """Read the subject in a folder, wherever it lies. Raises SubjectError as `load` does."""
+    card = read_card(folder)
     lora = _beside(folder, card.pop("lora", None), "lora")
     references = _beside(folder, card.pop("references", None), "references")
     if lora:
-        check_safetensors(lora)
+        _check_lora(lora, links=False)
     return Subject(
         name=folder.name,
         trigger=_text(card, "trigger", "", folder.name),
@@ -142,7 +170,7 @@ def save(subject: Subject, root: Path, replace: bool = False) -> Subject:
     if (target / CARD).exists() and not replace:
         raise SubjectError(f"There is a subject named {name!r} already; choose another name or replace it.")
     if subject.lora:
-        check_safetensors(subject.lora)
+        _check_lora(subject.lora)
     references = None if subject.references is None else _checked_references(subject.references, name)
     card = dict(subject.card) | {
         "name": name,
@@ -154,12 +182,14 @@ def save(subject: Subject, root: Path, replace: bool = False) -> Subject:
     }
     try:
         root.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=".writing-", dir=root))
+        # The name is in the path from the start, so that whatever a killed process leaves can be found by it.
+        fresh = Path(tempfile.mkdtemp(prefix=WRITING, dir=root)) / name
         try:
+            fresh.mkdir()
             _write(fresh, card, subject.lora, references)
-            _swap(fresh, target)
+            swap(fresh, target)
         finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.rmtree(fresh.parent, ignore_errors=True)
     except TypeError as error:
         raise SubjectError(f"The card of subject {name!r} cannot be written as JSON: {error}.") from None
     except OSError as error:
@@ -168,35 +198,35 @@ def save(subject: Subject, root: Path, replace: bool = False) -> Subject:
     return load(name, root)
 
 
-def check_safetensors(path: Path) -> None:
-    """Look at the name and the header of a safetensors file; no tensor is read.
+def check_safetensors(path: Path, links: bool = True) -> tensor_files.Header:
+    """Look at the name and the header of a safetensors file, and return the header; no tensor is read.
 
-    Raises SubjectError when the suffix is another, the file is missing, or the header is not that of the format.
+    Raises SubjectError when the suffix is another, the file is missing, no regular file or (without `links`) a link, or
+    the header is not that of the format.
     """
     if path.suffix.lower() != ".safetensors":
         raise SubjectError(f"{path.name} is not a .safetensors file and was not read; convert it to safetensors.")
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            size = os.fstat(file.fileno()).st_size
-            if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-                raise ValueError
-            header = json.loads(file.read(length))
-            ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
-        if 8 + length + max(ends, default=0) != size:
-            raise ValueError
-    except OSError as error:
-        raise SubjectError(f"{path.name} cannot be read ({error.strerror}); put the file beside its card.") from None
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        raise SubjectError(f"{path.name} is not a whole safetensors file; copy or train it again.") from None
+        return tensor_files.read_header(path, links)
+    except reading.ReadError as error:
+        raise SubjectError(f"{path.name} cannot be read ({error}); put the file beside its card.") from None
+    except ValueError as error:
+        raise SubjectError(f"{path.name} is not a whole safetensors file ({error}); copy or train it again.") from None
 
 
-def _read_card(folder: Path) -> dict[str, Any]:
+def _check_lora(path: Path, links: bool = True) -> None:
+    header = check_safetensors(path, links)
+    if fault := tensor_files.lora_fault(header.shapes):
+        raise SubjectError(f"{path.name} is not a LoRA that can be used: {fault}; copy or train it again.")
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Return the card in a subject's folder. Raises SubjectError when it cannot be read or is not one JSON object."""
     try:
-        card = json.loads((folder / CARD).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        card = reading.read_json(folder / CARD, "card", links=False)
+    except reading.ReadError as error:
         raise SubjectError(
-            f"The card of subject {folder.name!r} is not JSON; repair {CARD} or save it again."
+            f"The card of subject {folder.name!r} cannot be read ({error}); repair {CARD} or save it again."
         ) from None
     if not isinstance(card, dict):
         raise SubjectError(f"The card of subject {folder.name!r} is not one JSON object; save the subject again.")
@@ -206,7 +236,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
 def _text(card: Mapping[str, Any], key: str, default: str, name: str) -> str:
     value = card.get(key, default)
     if not isinstance(value, str):
-        raise SubjectError(f"The card of subject {name!r} says {key!r} is {value!r}; it must be text.")
+        raise SubjectError(f"The card of subject {name!r} says {key!r} is {presets.shown(value)}; it must be text.")
     return value
 
 
@@ -215,26 +245,33 @@ def _beside(folder: Path, name: Any, what: str) -> Path | None:
         return None
     if not isinstance(name, str) or not name or Path(name).name != name or "\\" in name or "\0" in name or name == "..":
         raise SubjectError(
-            f"The card of subject {folder.name!r} says {what!r} is {name!r}; it must be a file beside it."
+            f"The card of subject {folder.name!r} says {what!r} is {presets.shown(name)}; it must be a file beside it."
         )
     return folder / name
 
 
 def _checked_references(references: Any, where: str) -> np.ndarray:
     array = np.asarray(references)
-    if array.ndim != 2 or 0 in array.shape or array.dtype.kind != "f" or not np.isfinite(array).all():
-        raise SubjectError(f"The references of {where} are not finite numbers [photos, features]; make them again.")
-    return np.ascontiguousarray(array, dtype=np.float32)
+    if array.ndim == 2 and 0 not in array.shape and array.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            array = np.ascontiguousarray(array, dtype=np.float32)
+            lengths = np.linalg.norm(array, axis=1)
+        # Likeness divides by the length, which may overflow or vanish though each number is finite.
+        if np.isfinite(array).all() and np.isfinite(lengths).all() and lengths.all():
+            return array
+    raise SubjectError(
+        f"The references of {where} are not finite numbers [photos, features] that can be compared; make them again."
+    )
 
 
 def _read_references(path: Path) -> np.ndarray:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    check_safetensors(path)
+    check_safetensors(path, links=False)
     try:
         return _checked_references(load_file(path)["references"], f"subject {path.parent.name!r}")
-    except (SafetensorError, KeyError, TypeError, OSError):
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError):
         raise SubjectError(
             f"{path.name} of subject {path.parent.name!r} holds no 'references'; make it again."
         ) from None
@@ -251,11 +288,12 @@ def _write(folder: Path, card: Mapping[str, Any], lora: Path | None, references:
     folder.chmod(0o755)
 
 
-def _swap(fresh: Path, target: Path) -> None:
+def swap(fresh: Path, target: Path) -> None:
+    """Put a finished folder in the place of a subject, whose training/ it takes over. Raises OSError."""
     if not target.exists():
         fresh.rename(target)
         return
-    old = Path(tempfile.mkdtemp(prefix=".replaced-", dir=target.parent)) / target.name
+    old = Path(tempfile.mkdtemp(prefix=REPLACED, dir=target.parent)) / target.name
     target.rename(old)
     try:
         if (old / TRAINING).is_dir():

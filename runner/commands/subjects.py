@@ -80,6 +80,24 @@ def export_command(
         say(f"[green]✓[/] {escape(file.name)} ({_size(file.stat().st_size)}): {inside}")
 
 
+@subjects.command("restore")
+def restore_command(name: Name, comfyui: ComfyUI = None, folder: Store = None, as_json: Json = False) -> None:
+    """Put a subject back whose save was killed half-way, and remove the second copy that the save left."""
+    with reporting(as_json):
+        root = store_of(comfyui, folder)
+        store.facts(name, root)
+        with locked(root, name):
+            outcome = store.restore(name, root)
+        if as_json:
+            write_event("restored", name=name, outcome=outcome)
+        told = {
+            "new": "is there as it was being saved",
+            "former": "is there as it was before",
+            "whole": "was whole; a second copy of it is removed",
+        }
+        say(f"[green]✓[/] {escape(name)} {told[outcome]}.")
+
+
 @subjects.command("delete")
 def delete_command(
     name: Name, comfyui: ComfyUI = None, folder: Store = None, yes: Yes = False, as_json: Json = False

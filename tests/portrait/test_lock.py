@@ -150,3 +150,25 @@ def test_of_contending_processes_nobody_finds_another_inside(more):
     command = [sys.executable, str(CONTENDERS), "--acquisitions", "3000", *more]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert json.loads(answer.stdout) == {"contenders": 4, "acquisitions": 3000, "not_alone": 0, "failed": 0}
+
+
+def test_nothing_behind_a_link_is_touched(tmp_path):
+    precious = tmp_path / "precious"
+    (precious / "training").mkdir(parents=True)
+    (precious / "training" / "lock").write_text("mine")
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "Anna").symlink_to(precious, target_is_directory=True)
+    (store / "Bert").mkdir()
+    (store / "Bert" / "training").symlink_to(precious / "training", target_is_directory=True)
+    for name in ("Anna", "Bert"):
+        with locked(store, name):
+            assert [path.name for path in precious.iterdir()] == ["training"]
+    assert (precious / "training" / "lock").read_text() == "mine"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.rmtree(store / ".locks")
+    (store / ".locks").symlink_to(elsewhere, target_is_directory=True)
+    with pytest.raises(LockError, match="is a link"), locked(store, "Anna"):
+        pass
+    assert list(elsewhere.iterdir()) == []

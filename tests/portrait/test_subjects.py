@@ -20,7 +20,8 @@ from portrait_studio.portrait.errors import PortraitError
 @pytest.fixture
 def lora(tmp_path) -> Path:
     path = tmp_path / "trained.safetensors"
-    save_file({"lora_unet_x.lora_up.weight": np.ones((4, 2), np.float32)}, path, {"rank": "2"})
+    up, down = np.ones((4, 2), np.float32), np.ones((2, 4), np.float32)
+    save_file({"lora_unet_x.lora_up.weight": up, "lora_unet_x.lora_down.weight": down}, path, {"rank": "2"})
     return path
 
 
@@ -57,7 +58,9 @@ def test_names_that_could_lead_astray_are_cleaned(name, cleaned):
     assert subjects.clean_name(name) == cleaned
 
 
-@pytest.mark.parametrize("name", ["", "   ", "..", ".", "\u200b", "none", "NONE", "\x00"])
+@pytest.mark.parametrize(
+    "name", ["", "   ", "..", ".", "\u200b", "none", "NONE", "\x00", "???", "//", '"', "<.>", "? ?"]
+)
 def test_names_with_nothing_left_are_refused(name):
     with pytest.raises(PortraitError, match="cannot be named"):
         subjects.clean_name(name)
@@ -84,6 +87,15 @@ def test_no_name_escapes_its_folder(tmp_path_factory, name):
     assert len(cleaned.encode()) <= subjects.MAX_NAME_BYTES + 1
     assert not any(unicodedata.category(character) in ("Cc", "Cs") for character in cleaned)
     assert subjects.clean_name(cleaned) == cleaned
+    assert cleaned.strip("_. ") or not any(character in '<>:"/\\|?*' for character in name)
+
+
+def test_a_name_of_five_thousand_letters_is_cut_and_an_error_repeats_little_of_it(tmp_path):
+    assert len(subjects.clean_name("é" * 5000).encode()) <= subjects.MAX_NAME_BYTES
+    for act in (lambda: subjects.clean_name("?" * 5000), lambda: subjects.load("x" * 5000, tmp_path)):
+        with pytest.raises(PortraitError) as told:
+            act()
+        assert len(str(told.value)) < 300
 
 
 # --- on disk
@@ -192,6 +204,11 @@ def test_a_card_cannot_point_outside_its_folder(tmp_path, lora):
     [
         ("{", "not JSON"),
         ("[]", "not one JSON object"),
+        ('{"likeness": %s}' % ("9" * 401), "too large a number"),
+        ('{"likeness": NaN}', "not a JSON number"),
+        ('{"trigger": "\\ud800"}', "half of a surrogate pair"),
+        ('{"a": %s}' % ("[" * 500 + "]" * 500), "nested too deeply"),
+        ('{"trigger": "%s"}' % ("a" * 9_000_000), "more than the 8 MB"),
         ('{"trigger": 3}', "'trigger' is 3"),
         ('{"class_word": null}', "'class_word'"),
         ('{"lora": "lora.safetensors"}', "lora.safetensors cannot be read"),
@@ -207,7 +224,16 @@ def test_a_damaged_card_is_refused_by_name(tmp_path, card, says):
 
 @pytest.mark.parametrize(
     "references",
-    [np.zeros(4, np.float32), np.full((2, 3), np.nan, np.float32), np.zeros((0, 3), np.float32), np.zeros((2, 3), int)],
+    [
+        np.zeros(4, np.float32),
+        np.full((2, 3), np.nan, np.float32),
+        np.zeros((0, 3), np.float32),
+        np.zeros((2, 3), int),
+        np.full((2, 3), 1e300),  # finite until they are cast
+        np.full((2, 3), 1e30, np.float32),  # finite until their length is taken
+        np.zeros((2, 3), np.float32),  # no direction
+        np.full((2, 3), 1e-300),
+    ],
 )
 def test_references_that_are_no_embeddings_are_refused(tmp_path, references):
     with pytest.raises(PortraitError, match="references of"):
@@ -245,3 +271,60 @@ def test_folders_without_a_card_are_no_subjects(tmp_path):
     (tmp_path / ".writing-x").mkdir()
     (tmp_path / ".writing-x" / "card.json").write_text("{}", "utf-8")
     assert subjects.names(tmp_path) == []
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("file", ["card.json", "lora.safetensors", "references.safetensors"])
+@pytest.mark.parametrize("kind", ["pipe", "link", "dangling", "folder"])
+def test_only_regular_files_of_a_subject_are_read(tmp_path, subject, file, kind):
+    root = tmp_path / "subjects"
+    subjects.save(subject, root)
+    odd = root / "Anna Bell" / file
+    odd.rename(tmp_path / file)
+    if kind == "pipe":
+        os.mkfifo(odd)
+    elif kind == "folder":
+        odd.mkdir()
+    else:
+        odd.symlink_to(tmp_path / (file if kind == "link" else "nowhere"))
+    with pytest.raises(PortraitError):
+        subjects.load("Anna Bell", root)
+    assert subjects.names(root) == ([] if file == "card.json" else ["Anna Bell"])
+
+
+UP, DOWN, MID = "a.lora_up.weight", "a.lora_down.weight", "a.lora_mid.weight"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "says"),
+    [
+        ({UP: (4, 2), DOWN: (3, 4)}, "the ranks 2 and 3, which do not fit each other"),
+        ({UP: (4, 2)}, "lacks its other half"),
+        ({DOWN: (4, 2)}, "lacks its other half"),
+        ({UP: (4, 2, 1, 1), DOWN: (2, 4, 3, 3), MID: (3, 2, 3, 3)}, "do not fit"),
+        ({UP: (4,), DOWN: (4,)}, "impossible shapes"),
+        ({UP: (4, 0), DOWN: (0, 4)}, "impossible shapes"),
+        ({UP: (4, 2), DOWN: (2, 4), "a.alpha": (2,)}, "'a.alpha' is not one number"),
+        ({UP: (4, 2), DOWN: (2, 4), "a.reshape_weight": (2,)}, "would change the size of a layer"),
+        ({"a.lora_B.weight": (4, 2), "a.lora_A.weight": (3, 4)}, "do not fit"),
+        ({"a.lora.up.weight": (4, 2), "a.lora.down.weight": (3, 4)}, "do not fit"),
+    ],
+)
+def test_a_lora_whose_halves_do_not_fit_each_other_is_refused_when_it_is_saved_and_loaded(tmp_path, shapes, says):
+    path = tmp_path / "trained.safetensors"
+    save_file({name: np.ones(shape, np.float32) for name, shape in shapes.items()}, path)
+    with pytest.raises(PortraitError, match=f"trained.safetensors is not a LoRA that can be used: .*{says}"):
+        subjects.save(subjects.Subject("a", lora=path), tmp_path / "s")
+    (tmp_path / "s" / "b").mkdir(parents=True)
+    path.rename(tmp_path / "s" / "b" / "trained.safetensors")
+    (tmp_path / "s" / "b" / "card.json").write_text('{"lora": "trained.safetensors"}', "utf-8")
+    with pytest.raises(PortraitError, match=says):
+        subjects.load("b", tmp_path / "s")
+
+
+def test_loras_of_every_naming_that_fit_are_taken(tmp_path):
+    shapes = {UP: (4, 2), DOWN: (2, 4), "a.alpha": (), "b.lora_B.weight": (4, 2, 1, 1), "b.lora_A.weight": (2, 4, 3, 3)}
+    shapes |= {"c.lora_up.weight": (8, 3, 1, 1), "c.lora_down.weight": (3, 4, 1, 1), "c.lora_mid.weight": (3, 3, 3, 3)}
+    path = tmp_path / "trained.safetensors"
+    save_file({name: np.ones(shape, np.float32) for name, shape in shapes.items()}, path)
+    assert subjects.save(subjects.Subject("a", lora=path), tmp_path / "s").lora

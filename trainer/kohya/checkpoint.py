@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from ...portrait import subjects
@@ -17,10 +16,7 @@ def layout(path: Path) -> str:
     checkpoint, SD2, a pruned network) cannot be loaded there. Raises KohyaError naming the file and the first size
     that differs, SubjectError when it is not a whole .safetensors file.
     """
-    subjects.check_safetensors(path)
-    with path.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    shapes = {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    shapes = {name: list(shape) for name, shape in subjects.check_safetensors(path).shapes.items()}
     layouts = table("layouts")
     for name, wanted in layouts.items():
         if all(shapes.get(key) == shape for key, shape in wanted["shapes"].items()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -85,11 +84,11 @@ def clean(path: Path, target: Path, facts: Mapping[str, str]) -> bool:
     from safetensors.numpy import load_file, save_file
 
     try:
-        subjects.check_safetensors(path)
+        header = subjects.check_safetensors(path)
         tensors = load_file(path)
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
             return False
-        metadata = dict(facts) | {key: value for key, value in _metadata(path).items() if key in KEPT}
+        metadata = dict(facts) | {key: value for key, value in header.metadata.items() if key in KEPT}
         part = target.with_name(f"{target.stem}.part.safetensors")
         save_file(tensors, part, metadata)
         part.replace(target)
@@ -97,12 +96,6 @@ def clean(path: Path, target: Path, facts: Mapping[str, str]) -> bool:
     except (OSError, SafetensorError) as error:
         raise KohyaError(f"The checkpoint {path.name} cannot be kept ({error}); free some room.") from None
     return True
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    with path.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return header.get("__metadata__", {})
 
 
 def _number(pattern: re.Pattern[str], name: str) -> int | None:

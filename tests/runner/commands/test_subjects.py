@@ -26,7 +26,8 @@ def comfyui(tmp_path) -> Path:
     host.mkdir()
     (host / "main.py").touch()
     lora = tmp_path / "lora.safetensors"
-    save_file({"lora_unet_x.lora_up.weight": np.ones((4, 2), np.float32)}, lora)
+    up, down = np.ones((4, 2), np.float32), np.ones((2, 4), np.float32)
+    save_file({"lora_unet_x.lora_up.weight": up, "lora_unet_x.lora_down.weight": down}, lora)
     card = {"base": {"checkpoint": "pocket.safetensors"}, "chosen": {"likeness": 0.8123}, "trained": "2026-01-02T03:04"}
     person = Subject("👩‍🚀 [bold]Anna", "anb3ll", "woman", lora, np.ones((1, 128), np.float32), "sface", card)
     subjects.save(person, store(host))
