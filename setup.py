@@ -10,7 +10,7 @@ from setuptools.command.build_py import build_py
 ROOT = "portrait_studio"
 # The command line and what it imports. The nodes are published through the Registry: they need a ComfyUI around them.
 PARTS = ("runner", "portrait", "trainer")
-DATA = ("json", "toml", "onnx", "safetensors", "LICENSE")
+DATA = ("json", "toml", "safetensors", "LICENSE")
 GRAPHS = ("workflows/*.json", "workflows/*.jpg", "workflows/api/*.json")
 
 

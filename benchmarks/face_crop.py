@@ -1,10 +1,12 @@
 """How many photos a second are read, searched and cropped, against the plain way with OpenCV alone.
 
-    python benchmarks/face_crop.py [--photos 60] [--side 1024] [--threads 2] [--out FILE]
+    python benchmarks/face_crop.py [--zoo FOLDER] [--photos 60] [--side 1024] [--threads 2] [--out FILE]
 
 Both read the same JPEG files of one side length, find the face and give a 512 px crop of 2.2 face sides as float32.
 The plain way is what the OpenCV tutorial does: cv2.imread, FaceDetectorYN at the photo's own size, cv2.warpAffine.
-The two take turns, photo by photo, so that another load on the machine falls on both.
+FOLDER (default: .studio/zoo) holds YuNet's ONNX file, which models.json names under `made_from`, from
+https://github.com/opencv/opencv_zoo. The two take turns, photo by photo, so that another load on the machine falls on
+both.
 """
 
 from __future__ import annotations
@@ -69,13 +71,14 @@ def main() -> None:
     """Print the rates and their ratio."""
     about = facts()
     given = parser(__doc__)
+    given.add_argument("--zoo", type=Path, default=Path(__file__).parents[1] / ".studio" / "zoo")
     given.add_argument("--photos", type=int, default=60)
     given.add_argument("--side", type=int, default=1024)
     given.add_argument("--threads", type=int, default=2)
     options = given.parse_args()
     cv2.setNumThreads(options.threads)
     torch.set_num_threads(options.threads)
-    model = np.frombuffer(weights.read("face_detection"), np.uint8)
+    model = np.fromfile(options.zoo / weights.pins()["face_detection"]["made_from"]["file"], np.uint8)
     detector = cv2.FaceDetectorYN.create("onnx", model, np.zeros(0, np.uint8), (320, 320), 0.6)
     ways: dict[str, Callable[[Path], torch.Tensor]] = {"ours": ours, "plain": lambda path: plain(detector, path)}
     spent, worked = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0.0)

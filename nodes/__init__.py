@@ -8,8 +8,10 @@ class PortraitStudioExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Return every node class; the imports stay here so that the command line never loads ComfyUI."""
+        from ..portrait.identity import INSIGHTFACE_HOMES
         from .face_parts import PortraitFaceParts, PortraitFacePose
         from .faces import PortraitFaceCrop, PortraitFaceDetector, PortraitFacePaste
+        from .folders import models_folder
         from .identity import PortraitIdentityScore
         from .photos import PortraitLoadPhotos, PortraitPhotoReport
         from .poses import PortraitPosePreset
@@ -17,6 +19,7 @@ class PortraitStudioExtension(ComfyExtension):
         from .tones import PortraitToneFilter
         from .training import PortraitTrainLoRA
 
+        INSIGHTFACE_HOMES[:] = [models_folder("insightface")]
         return [
             PortraitLoadPhotos,
             PortraitPhotoReport,

@@ -116,14 +116,14 @@ class PortraitFaceCrop(io.ComfyNode):
         squares, masks, plans, warnings, seen = [], [], [], [], 0
         for pictures in image:
             pictures = pictures[..., :3]
+            frames = [to_uint8(frame) for frame in pictures]
+            found = finder.detect_all(frames, min_score[0])
+            seen += sum(map(len, found))
             chosen = []
-            for frame in pictures:
-                pixels = to_uint8(frame)
-                found = finder.detect(pixels, min_score[0])
-                seen += len(found)
-                likeness = None if known is None else identity.likeness_to(pixels, known, embedder)
+            for frame, faces in zip(frames, found, strict=True):
+                likeness = None if known is None else identity.likeness_to(frame, known, embedder)
                 canvas = (frame.shape[1], frame.shape[0])
-                chosen.append(finder.choose(found, choose[0], canvas, max_faces[0], likeness))
+                chosen.append(finder.choose(faces, choose[0], canvas, max_faces[0], likeness))
             which = [f"picture {number}" for number, faces in enumerate(chosen, 1) if not faces]
             if which:
                 named = ", ".join(which) if len(chosen) > 1 else "the picture"

@@ -9,4 +9,9 @@ import folder_paths
 
 def own_folder(kind: str) -> Path:
     """Return the folder of "poses", "tones" or "subjects"; it need not exist."""
-    return Path(folder_paths.models_dir) / "portrait_studio" / kind
+    return models_folder("portrait_studio") / kind
+
+
+def models_folder(name: str) -> Path:
+    """Return a sub-folder of the host's models folder; it need not exist."""
+    return Path(folder_paths.models_dir) / name

@@ -9,7 +9,7 @@ import torch
 
 from ..portrait import identity
 from ..portrait.errors import PortraitError
-from ..portrait.faces import detect
+from ..portrait.faces import detect_all
 from ..portrait.tensors import to_uint8
 from .api import io
 from .notice import notice
@@ -75,23 +75,19 @@ class PortraitIdentityScore(io.ComfyNode):
                 else "No subject or reference photos are connected"
             )
             warnings.append(f"{asked}; likeness is not measured.")
-        faces, scores = 0, []
-        for label, frame in zip(labels, frames, strict=True):
-            pixels = to_uint8(frame)
-            found = detect(pixels)
-            faces += len(found)
-            if not found:
-                warnings.append(f"No face was found in {label}.")
-            if found and known is not None:
-                scores.append(max(map(identity.likeness_to(pixels, known, embedder), found)))
-            else:
-                scores.append(None)
+        pixels = [to_uint8(frame) for frame in frames]
+        found = detect_all(pixels)
+        warnings += [f"No face was found in {label}." for label, own in zip(labels, found, strict=True) if not own]
+        scores: list[float | None] = [None] * len(frames)
+        if known is not None:
+            for index, embeddings in enumerate(identity.embed_all(pixels, found, embedder)):
+                scores[index] = max((identity.likeness(each, known) for each in embeddings), default=None)
         measured = [score for score in scores if score is not None]
         mean = sum(measured) / len(measured) if measured else None
         ranked = sorted(range(len(frames)), key=lambda index: -(scores[index] if scores[index] is not None else -2.0))
         facts = {
             "stage": stage[0] if stage else "",
-            "faces": faces,
+            "faces": sum(map(len, found)),
             "likeness": None if mean is None else round(mean, 4),
             "backend": embedder.name,
         }

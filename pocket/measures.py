@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import cv2
 import numpy as np
 
 from ..portrait import faces, identity
+from ..portrait.colour_spaces import to_lab
 from ..portrait.faces import Face
 
 GOOD = 0.8
@@ -36,7 +36,7 @@ def psnr(first: np.ndarray, second: np.ndarray) -> float:
 
 def gradient_energy(picture: np.ndarray, face: Face) -> float:
     """Return the mean squared step of luma (0..1) between neighbouring pixels within the face box."""
-    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float64) / 255
+    luma = picture @ np.array((0.299, 0.587, 0.114)) / 255
     x, y, width, height = (round(v) for v in face.box)
     part = luma[max(y, 0) : y + height, max(x, 0) : x + width]
     return float((np.square(np.diff(part, axis=0)).mean() + np.square(np.diff(part, axis=1)).mean()) / 2)
@@ -49,7 +49,7 @@ def regions(picture: np.ndarray, face: Face) -> dict[str, np.ndarray]:
     height below the chin, a third of its width to either side. Background: the two upper corners. What lies outside the
     picture is left out.
     """
-    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+    lab = to_lab(picture / 255)
     height, width = lab.shape[:2]
     x, y, w, h = face.box
 
@@ -81,7 +81,7 @@ def lab_shift(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return how far the mean colour and its spread moved: mean L, a, b and mean chroma, in CIELAB units [4]."""
 
     def facts(picture: np.ndarray) -> np.ndarray:
-        lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2Lab).reshape(-1, 3)
+        lab = to_lab(picture.reshape(-1, 3) / 255)
         return np.append(lab.mean(0), np.hypot(lab[:, 1], lab[:, 2]).mean())
 
     return facts(after) - facts(before)

@@ -1,10 +1,15 @@
-"""Turning and scaling arrays `[H, W, 3]` (RGB, uint8) by a 2x3 matrix, fitted to points."""
+"""2x3 matrices that turn, scale and shift, and how they are fitted to points."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .opencv import opencv
+# Where the five landmarks lie in the 112 x 112 px picture that SFace and ArcFace were trained on (insightface,
+# python-package/insightface/utils/face_align.py, arcface_dst; OpenCV uses the same).
+TEMPLATE = np.array(
+    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)], np.float64
+)
+TEMPLATE_SIDE = 112
 
 
 def similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -42,33 +47,3 @@ def inverse(matrix: np.ndarray) -> np.ndarray:
     """Return the 2x3 matrix of the way back."""
     back = np.linalg.inv(matrix[:, :2])
     return np.column_stack((back, -back @ matrix[:, 2]))
-
-
-def warp(image: np.ndarray, matrix: np.ndarray, side: int) -> np.ndarray:
-    """Return the picture moved by the matrix into `side` x `side` px; beyond its border the border goes on.
-
-    Coordinates are in pixels from the outer corner of the picture. A picture that shrinks is first averaged down, so
-    that no pixel is skipped.
-    """
-    cv2 = opencv()
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if scale < 0.75:
-        image, matrix = _shrunk(image, matrix, scale, side)
-    # cv2 counts from the middle of the first pixel.
-    shifted = matrix.copy()
-    shifted[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
-    return cv2.warpAffine(image, shifted, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _shrunk(image: np.ndarray, matrix: np.ndarray, scale: float, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the part of the picture that the matrix looks at, smaller, and the matrix for it."""
-    cv2 = opencv()
-    corners = transformed(np.array([(0, 0), (side, 0), (0, side), (side, side)]), inverse(matrix))
-    height, width = image.shape[:2]
-    left, top = np.clip(np.floor(corners.min(0)).astype(int) - 2, 0, (width - 1, height - 1))
-    right, bottom = np.clip(np.ceil(corners.max(0)).astype(int) + 2, (left + 1, top + 1), (width, height))
-    part = image[top:bottom, left:right]
-    size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
-    small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    grown = matrix[:, :2] / (np.array(size) / (part.shape[1], part.shape[0]))
-    return small, np.column_stack((grown, matrix[:, 2] + matrix[:, :2] @ (left, top)))

@@ -7,33 +7,29 @@ disk; nothing is ever downloaded, and its published weights are for non-commerci
 from __future__ import annotations
 
 import functools
-import os
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from . import weights
-from .alignment import similarity, warp
+from .alignment import TEMPLATE_SIDE
 from .errors import PortraitError
-from .faces import Face, detect
-from .opencv import opencv
+from .faces import Face, detect_all
+
+if TYPE_CHECKING:
+    from .warping import Picture
 
 # The cosine above which two photographs show one person, per backend: for SFace the value in OpenCV's documentation
 # (FaceRecognizerSF tutorial, from LFW); for the ArcFace models of InsightFace about their operating point on IJB-C.
 SAME_PERSON = {"sface": 0.363, "insightface": 0.4}
 BACKENDS = tuple(SAME_PERSON)
 INSIGHTFACE_PACK = "buffalo_l"
-# Where the five landmarks lie in the 112 x 112 px picture that SFace and ArcFace were trained on (insightface,
-# python-package/insightface/utils/face_align.py, arcface_dst; OpenCV uses the same).
-TEMPLATE = np.array(
-    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)], np.float64
-)
-TEMPLATE_SIDE = 112
-
-_local = threading.local()
+INSIGHTFACE_HOMES: list[Path] = []
+"""Folders with a sub-folder models/buffalo_l; the nodes put ComfyUI's models/insightface here."""
+AT_ONCE = {"cpu": 4}
+"""How many faces go through SFace at once; more only leave a processor's cache."""
+AT_ONCE_ELSEWHERE = 256
 
 
 class IdentityError(PortraitError):
@@ -45,24 +41,31 @@ class Embedder(Protocol):
 
     name: str
 
-    def __call__(self, aligned: np.ndarray) -> np.ndarray:
-        """Return the embedding `[K]` of one aligned face `[112, 112, 3]` (RGB, uint8), not normalised."""
+    def __call__(self, aligned: Picture) -> np.ndarray:
+        """Return the embeddings `[N, K]` of aligned faces `[N, 112, 112, 3]` (RGB, uint8), not normalised."""
         ...
 
 
 class SFace:
-    """SFace (128 numbers), through OpenCV; one network a thread, since OpenCV's object is not thread safe."""
+    """SFace (128 numbers)."""
 
     name = "sface"
 
-    def __call__(self, aligned: np.ndarray) -> np.ndarray:
-        """Return the embedding of one aligned face."""
-        cv2 = opencv()
-        network = getattr(_local, "sface", None)
-        if network is None:
-            model = np.frombuffer(weights.read("face_recognition"), np.uint8)
-            network = _local.sface = cv2.FaceRecognizerSF.create("onnx", model, np.zeros(0, np.uint8))
-        return network.feature(cv2.cvtColor(aligned, cv2.COLOR_RGB2BGR)).ravel()
+    def __call__(self, aligned: Picture) -> np.ndarray:
+        """Return the embeddings of aligned faces; a tensor is embedded on its device."""
+        import torch
+
+        from .networks import sface
+
+        faces = aligned if isinstance(aligned, torch.Tensor) else torch.from_numpy(np.array(aligned))
+        if len(faces) == 0:
+            return np.zeros((0, sface.SIZE), np.float32)
+        kind, network = faces.device.type, sface.network(str(faces.device))
+        with torch.inference_mode(), torch.autocast(kind, enabled=False):
+            found = [
+                network(part.permute(0, 3, 1, 2).float()) for part in faces.split(AT_ONCE.get(kind, AT_ONCE_ELSEWHERE))
+            ]
+            return torch.cat(found).cpu().numpy()
 
 
 class InsightFace:
@@ -76,19 +79,22 @@ class InsightFace:
         self._model = get_model(str(model), download=False)
         self._model.prepare(ctx_id=-1)
 
-    def __call__(self, aligned: np.ndarray) -> np.ndarray:
-        """Return the embedding of one aligned face."""
-        return np.asarray(self._model.get_feat(np.ascontiguousarray(aligned[:, :, ::-1]))).ravel()
+    def __call__(self, aligned: Picture) -> np.ndarray:
+        """Return the embeddings of aligned faces."""
+        faces = np.asarray(aligned) if isinstance(aligned, np.ndarray) else aligned.cpu().numpy()
+        return np.asarray(self._model.get_feat([np.ascontiguousarray(face[:, :, ::-1]) for face in faces]))
 
 
-def insightface_weights(home: Path | None = None) -> Path | None:
+def insightface_weights() -> Path | None:
     """Return the recognition weights that InsightFace has on this disk, or None.
 
-    `home` is its folder (default: $INSIGHTFACE_HOME, else ~/.insightface).
+    They are looked for in INSIGHTFACE_HOMES, then in ~/.insightface, where InsightFace keeps them itself.
     """
-    home = home or Path(os.environ.get("INSIGHTFACE_HOME", Path.home() / ".insightface"))
-    found = sorted((home / "models" / INSIGHTFACE_PACK).glob("w600k_*.onnx"))
-    return found[0] if found else None
+    for home in (*INSIGHTFACE_HOMES, Path.home() / ".insightface"):
+        found = sorted((home / "models" / INSIGHTFACE_PACK).glob("w600k_*.onnx"))
+        if found:
+            return found[0]
+    return None
 
 
 @functools.cache
@@ -105,7 +111,8 @@ def embedder(backend: str = "sface") -> Embedder:
     if model is None:
         raise IdentityError(
             f"InsightFace has no weights here: put its {INSIGHTFACE_PACK} models (non-commercial licence) in "
-            f"~/.insightface/models/{INSIGHTFACE_PACK}, or use sface."
+            f"ComfyUI/models/insightface/models/{INSIGHTFACE_PACK} or ~/.insightface/models/{INSIGHTFACE_PACK}, or use "
+            "sface."
         )
     try:
         return InsightFace(model)
@@ -115,14 +122,49 @@ def embedder(backend: str = "sface") -> Embedder:
         ) from error
 
 
-def align(image: np.ndarray, face: Face, side: int = TEMPLATE_SIDE) -> np.ndarray:
-    """Return the face `[side, side, 3]` of a picture (RGB, uint8), its five landmarks laid on the template."""
-    return warp(image, similarity(np.array(face.landmarks), TEMPLATE * (side / TEMPLATE_SIDE)), side)
+def align(image: Picture, face: Face, side: int = TEMPLATE_SIDE) -> Any:
+    """Return the face `[side, side, 3]` of a picture (RGB, uint8), its five landmarks laid on the template.
+
+    An array for an array, a tensor on the same device for a tensor. warping.aligned is the same, differentiable.
+    """
+    import torch
+
+    from . import warping
+
+    with torch.inference_mode():
+        found = warping.aligned(image, np.array(face.landmarks), side).round().to(torch.uint8).permute(1, 2, 0)
+    return found if isinstance(image, torch.Tensor) else np.ascontiguousarray(found.numpy())
 
 
-def embed(image: np.ndarray, face: Face, with_embedder: Embedder | None = None) -> np.ndarray:
+def embed(image: Picture, face: Face, with_embedder: Embedder | None = None) -> np.ndarray:
     """Return the embedding `[K]` of a face in a picture (RGB, uint8), of length 1."""
-    return normalised((with_embedder or embedder())(align(image, face)))
+    return embed_all([image], [[face]], with_embedder)[0][0]
+
+
+def embed_all(
+    images: Sequence[Picture], faces: Sequence[Sequence[Face]], with_embedder: Embedder | None = None
+) -> list[np.ndarray]:
+    """Return the embeddings `[N, K]` of the N faces of each picture, of length 1, faster than one by one.
+
+    The pictures are arrays, or tensors of one device.
+    """
+    aligned = [[align(image, face) for face in own] for image, own in zip(images, faces, strict=True)]
+    return embed_aligned(aligned, with_embedder)
+
+
+def embed_aligned(aligned: Sequence[Sequence[Picture]], with_embedder: Embedder | None = None) -> list[np.ndarray]:
+    """Return the embeddings `[N, K]`, of length 1, of what `align` made of the N faces of each picture."""
+    every: list[Any] = [face for own in aligned for face in own]
+    if not every:
+        return [np.zeros((0, 0), np.float32) for _ in aligned]
+    if isinstance(every[0], np.ndarray):
+        stacked: Picture = np.stack(every)
+    else:
+        import torch
+
+        stacked = torch.stack(every)
+    found = normalised((with_embedder or embedder())(stacked))
+    return np.split(found, np.cumsum([len(own) for own in aligned])[:-1])
 
 
 def normalised(vector: np.ndarray) -> np.ndarray:
@@ -178,9 +220,6 @@ def known_faces(subject: Any, photos: Sequence[np.ndarray]) -> tuple[np.ndarray 
 
 def embed_largest(images: Iterable[np.ndarray], with_embedder: Embedder | None = None) -> list[np.ndarray]:
     """Return the embedding of the largest face of each picture (RGB, uint8) that shows one."""
-    embeddings = []
-    for image in images:
-        faces = detect(image)
-        if faces:
-            embeddings.append(embed(image, faces[0], with_embedder))
-    return embeddings
+    images = list(images)
+    largest = [faces[:1] for faces in detect_all(images)]
+    return [own[0] for own in embed_all(images, largest, with_embedder) if len(own)]

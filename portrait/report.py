@@ -11,12 +11,13 @@ from . import identity
 from .coverage import LEAST_ACCEPTED, VIEWS, missing
 from .duplicates import fingerprint, near_duplicates
 from .errors import PortraitError
-from .faces import Face, detect
+from .faces import Face, detect_all
 from .grouping import Person, least_likeness, people
 from .held_out import held_out
-from .quality import measure
+from .quality import Quality, measure_aligned
 from .verdict import Verdict
 
+TOGETHER = 8  # photos that are searched for faces at once, between two words of progress
 LITTLE_ALIKE = 0.45  # mean cosine of pairs: two thirds of what SFace gives photographs of one person
 
 
@@ -106,21 +107,39 @@ def judge(
         raise PortraitError(f"{len(photos)} photos arrived with {len(names)} names; connect both from the same node.")
     limits = limits or Limits()
     embedder = embedder or identity.embedder()
-    verdicts, embeddings = [], []
-    for done, (photo, name) in enumerate(zip(photos, names, strict=True), 1):
-        found = detect(photo)
-        verdicts.append(Verdict(name, faces=found))
-        embeddings.append([identity.embed(photo, face, embedder) for face in found])
-        if progress:
-            progress(done, len(photos))
-    who = _subject(photos, verdicts, embeddings, person, limits)
-    for index, (photo, verdict, measured) in enumerate(zip(photos, verdicts, embeddings, strict=True)):
-        _judge_one(index, photo, verdict, measured, who, limits)
+    verdicts: list[Verdict] = []
+    seen: list[_Seen] = []
+    for start in range(0, len(photos), TOGETHER):
+        found = detect_all(photos[start : start + TOGETHER])
+        seen += _measured(photos[start : start + TOGETHER], found, embedder)
+        for faces in found:
+            verdicts.append(Verdict(names[len(verdicts)], faces=faces))
+            if progress:
+                progress(len(verdicts), len(photos))
+    who = _subject(verdicts, seen, person, limits)
+    for index, (photo, verdict, measured) in enumerate(zip(photos, verdicts, seen, strict=True)):
+        _judge_one(index, photo.shape, verdict, measured, who, limits)
     _reject_duplicates(photos, verdicts)
     if sum(verdict.accepted for verdict in verdicts) >= LEAST_ACCEPTED:
         for index in held_out(verdicts, [low for _, low, _ in VIEWS]):
             verdicts[index].held_out = True
     return Report(verdicts, missing(verdicts), embedder.name, limits, who.photos, who.doubts)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was measured on the faces of one photo, in their order."""
+
+    embeddings: np.ndarray
+    qualities: list[Quality]
+
+
+def _measured(
+    photos: Sequence[np.ndarray], faces: Sequence[Sequence[Face]], embedder: identity.Embedder
+) -> list[_Seen]:
+    aligned = [[identity.align(photo, face) for face in own] for photo, own in zip(photos, faces, strict=True)]
+    qualities = [[measure_aligned(*each) for each in zip(*of, strict=True)] for of in zip(aligned, faces, strict=True)]
+    return [_Seen(*each) for each in zip(identity.embed_aligned(aligned, embedder), qualities, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -134,20 +153,14 @@ class _Subject:
     doubts: list[str] = field(default_factory=list)
 
 
-def _subject(
-    photos: Sequence[np.ndarray],
-    verdicts: Sequence[Verdict],
-    embeddings: Sequence[Sequence[np.ndarray]],
-    person: np.ndarray | None,
-    limits: Limits,
-) -> _Subject:
+def _subject(verdicts: Sequence[Verdict], seen: Sequence[_Seen], person: np.ndarray | None, limits: Limits) -> _Subject:
     places = [(index, face) for index, verdict in enumerate(verdicts) for face in range(len(verdict.faces))]
     # A blurred or dark face resembles nobody, and would make the person seem more varied than they are.
-    good = [place for place in places if not _spoilt(photos[place[0]], verdicts[place[0]].faces[place[1]], limits)]
+    good = [(i, face) for i, face in places if not _spoilt(verdicts[i].faces[face], seen[i].qualities[face], limits)]
     places = good or places
     if not places:
         return _Subject(person, limits.same_person, 0)
-    directions = np.stack([embeddings[index][face] for index, face in places])
+    directions = np.stack([seen[index].embeddings[face] for index, face in places])
     known = people(directions, [index for index, _ in places], limits.same_person)
     if person is None:
         chosen, direction = known[0], identity.reference(list(directions[list(known[0].faces)]))
@@ -173,12 +186,11 @@ def _doubts(chosen: Person, known: Sequence[Person]) -> list[str]:
     return doubts
 
 
-def _spoilt(photo: np.ndarray, face: Face, limits: Limits) -> str:
+def _spoilt(face: Face, quality: Quality, limits: Limits) -> str:
     """Return what keeps a face from showing its likeness, or nothing."""
     size = round(min(face.box[2:]))
     if size < limits.min_face:
         return f"face too small: {size} px, {limits.min_face} needed"
-    quality = measure(photo, face)
     if abs(quality.roll) > limits.max_roll:
         return f"lies on its side ({abs(quality.roll):.0f} degrees); rotate the photo"
     if quality.brightest < limits.min_brightest:
@@ -191,25 +203,20 @@ def _spoilt(photo: np.ndarray, face: Face, limits: Limits) -> str:
 
 
 def _judge_one(
-    index: int,
-    photo: np.ndarray,
-    verdict: Verdict,
-    embeddings: Sequence[np.ndarray],
-    subject: _Subject,
-    limits: Limits,
+    index: int, shape: Sequence[int], verdict: Verdict, seen: _Seen, subject: _Subject, limits: Limits
 ) -> None:
     if not verdict.faces or subject.direction is None:
         verdict.reject("no face found")
         return
-    cosines = [identity.likeness(embedding, subject.direction) for embedding in embeddings]
+    cosines = [identity.likeness(embedding, subject.direction) for embedding in seen.embeddings]
     verdict.face = int(np.argmax(cosines))
     verdict.likeness = cosines[verdict.face]
-    verdict.embedding = embeddings[verdict.face]
+    verdict.embedding = seen.embeddings[verdict.face]
     face = verdict.faces[verdict.face]
-    quality = verdict.quality = measure(photo, face)
+    quality = verdict.quality = seen.qualities[verdict.face]
     others = len(verdict.faces) - 1
     # What spoils the likeness itself comes before the likeness.
-    if reason := _spoilt(photo, face, limits):
+    if reason := _spoilt(face, quality, limits):
         verdict.reject(reason)
     least = limits.same_person if (index, verdict.face) in subject.faces else subject.least
     if verdict.likeness < least:
@@ -220,7 +227,7 @@ def _judge_one(
         verdict.reject(f"turned away to the {side} ({abs(quality.yaw):.0f} degrees, at most {limits.max_yaw:.0f})")
     if others:
         verdict.remarks.append(f"{others} other {'face' if others == 1 else 'faces'} in the picture")
-    height, width = photo.shape[:2]
+    height, width = shape[:2]
     x, y, wide, high = face.box
     # The detector ends a cut face at the border, give or take some pixels.
     margin = 0.04 * face.side

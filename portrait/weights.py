@@ -19,15 +19,13 @@ class WeightsError(PortraitError):
 
 @functools.cache
 def pins() -> dict[str, dict[str, Any]]:
-    """Return models.json: role -> name, file, bytes, sha256, source, licence, licence_file."""
+    """Return models.json: role -> name, file, bytes, sha256, source, licence, licence_file,
+    made_from."""
     return json.loads((FOLDER / "models.json").read_text("utf-8"))
 
 
-@functools.cache
 def read(role: str) -> bytes:
     """Return the bytes of the model with this role (`face_detection` or `face_recognition`).
-
-    Bytes, not a path, go to OpenCV: its file reader cannot open paths outside the system's code page on Windows.
 
     Raises WeightsError when the file is missing or its SHA-256 differs from the pin.
     """

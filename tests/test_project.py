@@ -63,7 +63,6 @@ def test_comfys_own_modules_are_imported_in_one_module():
 PACKAGES = {  # the module's name, where the package is called otherwise
     "PIL": "pillow",
     "colour": "colour-science",
-    "cv2": "opencv-python-headless",
     "pillow_heif": "pillow-heif",
     "websocket": "websocket-client",
     "yaml": "pyyaml",

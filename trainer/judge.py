@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..portrait import identity
-from ..portrait.faces import Face, detect
-from ..portrait.opencv import opencv
+from ..portrait.colour_spaces import to_lab
+from ..portrait.faces import Face, detect_all
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -107,11 +107,13 @@ def judge(
     `person` is the direction `[K]` of photos that training never saw; of several faces the largest is measured. `base`
     is the verdict on the base model's pictures of the same questions.
     """
-    likenesses, followed = [], []
-    for picture, question in zip(pictures, asked, strict=True):
-        faces = detect(picture)
-        likenesses.append(identity.likeness(identity.embed(picture, faces[0], embedder), person) if faces else None)
-        followed.append(follows(picture, faces[0] if faces else None, question.expect))
+    largest = [faces[:1] for faces in detect_all(pictures)]
+    found = identity.embed_all(pictures, largest, embedder)
+    likenesses = [identity.likeness(own[0], person) if len(own) else None for own in found]
+    followed = [
+        follows(picture, faces[0] if faces else None, question.expect)
+        for picture, faces, question in zip(pictures, largest, asked, strict=True)
+    ]
     return Verdict(step, tuple(likenesses), tuple(followed), None if base is None else kept(followed, base.followed))
 
 
@@ -147,21 +149,25 @@ def _colour(picture: np.ndarray, face: Face | None, region: str) -> np.ndarray |
     The garment is looked for half a face's height below the chin and a third of its width to either side of the face,
     the background in the two upper corners.
     """
-    lab = opencv().cvtColor(picture.astype(np.float32) / 255, opencv().COLOR_RGB2Lab)
-    lab = np.concatenate([lab, np.hypot(lab[..., 1], lab[..., 2])[..., None]], -1)
-    high, wide = lab.shape[:2]
+    high, wide = picture.shape[:2]
     if region == "picture":
-        return lab.reshape(-1, 4).mean(0)
+        return _lab(picture).mean(0)
     if region == "background":
         corner = max(4, wide // 10)
-        return np.median(np.concatenate([lab[:corner, :corner], lab[:corner, -corner:]]).reshape(-1, 4), axis=0)
+        return np.median(_lab(np.concatenate([picture[:corner, :corner], picture[:corner, -corner:]])), axis=0)
     if face is None:
         return None
     x, y, w, h = face.box
     top, bottom = round(y + 1.55 * h), round(y + 1.95 * h)
     left, right = round(x - 0.35 * w), round(x + 1.35 * w)
-    area = lab[max(0, top) : min(high, bottom), max(0, left) : min(wide, right)].reshape(-1, 4)
-    return np.median(area, axis=0) if len(area) >= 6 else None
+    area = picture[max(0, top) : min(high, bottom), max(0, left) : min(wide, right)]
+    return np.median(_lab(area), axis=0) if area.shape[0] * area.shape[1] >= 6 else None
+
+
+def _lab(picture: np.ndarray) -> np.ndarray:
+    """Return L, a, b and chroma of every pixel, `[N, 4]`."""
+    lab = to_lab(picture.reshape(-1, 3) / 255)
+    return np.column_stack((lab, np.hypot(lab[:, 1], lab[:, 2])))
 
 
 @functools.cache

@@ -1,86 +1,31 @@
-"""SFace as a differentiable torch network: what two pictures of one face must have in common.
-
-The shipped ONNX file is a chain of layers; they are run one by one, with the dequantised weights that OpenCV uses too.
-"""
+"""What two pictures of one face must have in common, by SFace, as a loss."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from ...portrait.identity import TEMPLATE, TEMPLATE_SIDE
+from ...portrait.alignment import TEMPLATE, TEMPLATE_SIDE
+from ...portrait.networks import sface
 
-MODEL = Path(__file__).parents[2] / "portrait" / "models" / "face_recognition_sface_2021dec_int8bq.onnx"
 POINTS = (14, 15, 0)
 """Right eye, left eye and nose among the body's key points: the first three of the template's five landmarks."""
-TAPS = ("conv_2_relu", "conv_4_relu", "conv_6_relu")
-"""Layers of 56, 28 and 14 px whose features are compared beside the embedding."""
+TAPS = (0, 2, 4)
+"""Blocks of SFace, of 112, 56 and 28 px, whose features are compared beside the embedding."""
 
 
 class Recognition(nn.Module):
-    """SFace (Zhong et al. 2021), frozen: faces [B, 3, 112, 112] RGB (0..1) -> its features at TAPS and embeddings.
+    """SFace, frozen: faces [B, 3, 112, 112] RGB (0..1) -> its features at TAPS and embeddings."""
 
-    Raises ImportError without the package onnx, which reads the file.
-    """
-
-    def __init__(self, path: Path = MODEL):
+    def __init__(self):
         super().__init__()
-        import onnx
-
-        graph = onnx.load(str(path)).graph
-        values = {
-            tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer
-        }
-        self.layers: list[tuple] = []
-        for node in graph.node:
-            options = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-            if node.op_type == "DequantizeLinear":
-                values[node.output[0]] = _dequantised(*(values[name] for name in node.input), **options)
-            elif node.op_type == "Reshape" and node.input[0] in values:
-                values[node.output[0]] = values[node.input[0]].reshape(values[node.input[1]].tolist())
-            elif node.op_type not in ("Constant", "Dropout"):
-                constants = [name for name in node.input if name in values]
-                for name in constants:
-                    self.register_buffer(name, values[name].float(), persistent=False)
-                self.layers.append((node.op_type, node.output[0], tuple(constants), options))
+        self.network = sface.load()
 
     def forward(self, faces: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Return the features at TAPS and embeddings [B, 128] of length 1."""
-        x, features = faces * 255, []
-        for kind, name, constants, options in self.layers:
-            x = _LAYERS[kind](x, *(getattr(self, constant) for constant in constants), **_known(kind, options))
-            if name in TAPS:
-                features.append(x)
-        return features, F.normalize(x, dim=1)
-
-
-def _dequantised(
-    stored: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, block_size: int, axis: int
-) -> torch.Tensor:
-    """Return (stored - zero) scale, both given once a block of values along the axis (ONNX, DequantizeLinear)."""
-    size = stored.shape[axis]
-    scale, zero = (v.float().repeat_interleave(block_size, axis).narrow(axis, 0, size) for v in (scale, zero))
-    return (stored.float() - zero) * scale
-
-
-def _known(kind: str, options: dict) -> dict:
-    if kind == "Conv":
-        return {"stride": options["strides"], "padding": options["pads"][:2], "groups": options["group"]}
-    return {"eps": options["epsilon"]} if kind == "BatchNormalization" else {}
-
-
-_LAYERS = {
-    "Sub": lambda x, c: x - c,
-    "Mul": lambda x, c: x * c,
-    "Conv": lambda x, w, stride, padding, groups: F.conv2d(x, w, None, stride, padding, 1, groups),
-    "BatchNormalization": lambda x, g, b, m, v, eps: F.batch_norm(x, m, v, g, b, False, 0.0, eps),
-    "PRelu": lambda x, slope: F.prelu(x, slope.flatten()),
-    "Flatten": lambda x: x.flatten(1),
-    "Gemm": F.linear,
-}
+        features = self.network.features(faces * 255)
+        return [features[i] for i in TAPS], F.normalize(self.network.embedding(features), dim=1)
 
 
 def aligned(pictures: torch.Tensor, points: torch.Tensor) -> torch.Tensor:

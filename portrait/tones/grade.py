@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import presets
+from ..colour_spaces import LUMA, fit_gamut, to_encoded, to_linear, white_balance
 from ..errors import PortraitError
 from .lut import SIZE, identity
-from .spaces import LUMA, fit_gamut, to_encoded, to_linear, white_balance
 
 RANGES: Mapping[str, tuple[float, float]] = {
     "exposure": (-3.0, 3.0),

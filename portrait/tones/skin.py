@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .spaces import fit_gamut, from_lab, to_lab
+from ..colour_spaces import fit_gamut, from_lab, to_lab
 
 _UPPER = (-1.3767, 1.0743, 0.1452)
 _LOWER = (-0.776, 0.5601, 0.1766)

@@ -8,7 +8,7 @@ from skimage.data import astronaut
 from portrait_studio.pocket.train import export
 from portrait_studio.pocket.train.data import WINDOW, Faces, People
 from portrait_studio.pocket.train.recognition import Recognition, aligned, difference
-from portrait_studio.portrait import faces, identity
+from portrait_studio.portrait import alignment, faces, identity
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def _tensor(picture: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
 
 
-def test_the_torch_network_sees_what_opencv_sees(recognition, photo):
+def test_training_sees_the_embedding_that_likeness_is_measured_by(recognition, photo):
     picture, face = photo
     with torch.no_grad():
         _, direction = recognition(_tensor(identity.align(picture, face)))
@@ -39,7 +39,7 @@ def test_eyes_and_nose_land_on_the_template():
     for i, (x, y) in enumerate(points[0].int().tolist()):
         picture[0, i, y - 2 : y + 3, x - 2 : x + 3] = 1
     face = aligned(picture, points)[0]
-    for channel, wanted in zip(face, identity.TEMPLATE[:3], strict=True):
+    for channel, wanted in zip(face, alignment.TEMPLATE[:3], strict=True):
         y, x = np.unravel_index(int(channel.argmax()), channel.shape)
         # The three points are no exact similarity of the template: a few pixels remain.
         assert np.hypot(x - wanted[0], y - wanted[1]) < 8

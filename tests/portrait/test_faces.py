@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from portrait_studio.portrait import faces, weights
 from portrait_studio.portrait.faces import Face, FaceError
-from portrait_studio.portrait.opencv import OpenCVError, opencv
 
-from .scenes import astronaut, group, nobody, scaled, turned
+from .scenes import astronaut, group, nobody, person, scaled, turned
 
 BOX = (180, 65, 88, 113)  # the astronaut's face as marked by hand, within a few pixels
 
@@ -67,7 +66,6 @@ def test_nobody_is_an_empty_list():
     "shape", [(1, 1), (1, 5000), (5000, 3), (23, 600), (24, 3000), (31, 31), (32, 3000), (40, 2000), (2000, 40)]
 )
 def test_strips_hold_no_face_whatever_was_looked_at_before(shape):
-    """OpenCV's network reads memory of earlier pictures when it is given less than 64 px."""
     noise = np.random.default_rng(0)
     for _ in range(8):
         faces.detect(noise.integers(0, 255, (300, 320, 3), dtype=np.uint8))
@@ -110,6 +108,38 @@ def test_the_lean_is_read_by_the_second_look():
     (once,), (twice,) = faces.detect(leaning, refine=False), faces.detect(leaning)
     assert abs(once.roll - 40) > 15
     assert abs(twice.roll - 40) < 12
+
+
+def test_pictures_searched_together_have_the_faces_that_each_has_alone():
+    pictures = [
+        astronaut(),
+        nobody(),
+        group(2, 3),
+        turned(astronaut(), 20),
+        scaled(astronaut(), 0.4),
+        person("ada_4.jpg"),
+    ]
+    together = faces.detect_all(pictures)
+    assert [len(found) for found in together] == [1, 0, 6, 1, 1, 1]
+    for found, picture in zip(together, pictures, strict=True):
+        for face, alone in zip(found, faces.detect(picture), strict=True):
+            assert np.allclose(face.box, alone.box, atol=0.05)
+            assert np.allclose(face.landmarks, alone.landmarks, atol=0.05)
+            assert face.score == pytest.approx(alone.score, abs=1e-4)
+
+
+def test_a_tensor_is_searched_like_an_array():
+    assert faces.detect(torch.from_numpy(astronaut().copy())) == faces.detect(astronaut())
+
+
+def test_no_pictures_have_no_faces():
+    assert faces.detect_all([]) == []
+
+
+def test_a_host_that_computes_in_half_precision_changes_nothing():
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        inside = faces.detect(astronaut())
+    assert inside == faces.detect(astronaut())
 
 
 @pytest.mark.parametrize(
@@ -162,22 +192,8 @@ def test_likeness_without_a_subject_says_what_is_missing():
         faces.choose(PEOPLE, "likeness")
 
 
-def test_missing_opencv_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(OpenCVError, match="opencv-python-headless"):
-        faces.detect(astronaut())
-
-
-@pytest.mark.parametrize("version", ["5.0.0", "4.10.0", "4.9.0", "3.4.18"])
-def test_an_opencv_that_cannot_run_sface_is_refused(monkeypatch, version):
-    monkeypatch.setattr(opencv(), "__version__", version)
-    with pytest.raises(OpenCVError, match="below 5"):
-        faces.detect(astronaut())
-
-
 def test_a_damaged_or_missing_model_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
-    weights.read.cache_clear()
     name = weights.pins()["face_detection"]["file"]
     with pytest.raises(weights.WeightsError, match=rf"{name} is missing"):
         weights.read("face_detection")

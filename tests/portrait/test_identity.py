@@ -9,14 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from portrait_studio.portrait import alignment, faces, identity, weights
+from portrait_studio.portrait import alignment, faces, identity
 from portrait_studio.portrait.identity import IdentityError, SFace
 
-from .scenes import astronaut, people, person, scaled, turned
+from .scenes import astronaut, group, nobody, people, person, scaled, turned
 
 
 def first_face(picture: np.ndarray) -> np.ndarray:
@@ -68,20 +69,9 @@ def test_alignment_lays_the_landmarks_on_the_template():
     picture = turned(scaled(astronaut(), 3), 20)
     aligned = identity.align(picture, faces.detect(picture)[0], side=224)
     (again,) = faces.detect(aligned)[:1]
-    error = np.abs(np.array(again.landmarks) - identity.TEMPLATE * 2)
+    error = np.abs(np.array(again.landmarks) - alignment.TEMPLATE * 2)
     assert error.max() < 14
     assert aligned.shape == (224, 224, 3)
-
-
-def test_our_alignment_agrees_with_opencvs_own():
-    """SFace sees the same face through FaceRecognizerSF.alignCrop, which is not smoothed when it shrinks."""
-    picture = astronaut()
-    (face,) = faces.detect(picture)
-    model = np.frombuffer(weights.read("face_recognition"), np.uint8)
-    theirs = cv2.FaceRecognizerSF.create("onnx", model, np.zeros(0, np.uint8))
-    row = np.array([*face.box, *np.ravel(face.landmarks), face.score], np.float32)
-    feature = theirs.feature(theirs.alignCrop(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), row)).ravel()
-    assert identity.likeness(feature, identity.embed(picture, face)) > 0.97
 
 
 def test_embeddings_have_length_one_and_are_their_own():
@@ -90,13 +80,26 @@ def test_embeddings_have_length_one_and_are_their_own():
     assert np.linalg.norm(embedding) == pytest.approx(1, abs=1e-5)
 
 
-def test_the_next_face_does_not_change_an_embedding():
-    """OpenCV's sample clones what feature() answers; 4.11 to 4.14 answer with memory of its own each time."""
-    sface, noise = identity.SFace(), np.random.default_rng(0)
-    aligned = [noise.integers(0, 255, (112, 112, 3), dtype=np.uint8) for _ in range(3)]
-    kept = [sface(face) for face in aligned]
-    assert all(np.array_equal(sface(face), known) for face, known in zip(aligned, kept, strict=True))
-    assert len({known.tobytes() for known in kept}) == 3
+def test_faces_embedded_together_have_the_embeddings_that_each_has_alone():
+    pictures = [group(2, 3), nobody(), astronaut()]
+    found = faces.detect_all(pictures)
+    together = identity.embed_all(pictures, found)
+    assert [len(own) for own in together] == [6, 0, 1]
+    for picture, own, embeddings in zip(pictures, found, together, strict=True):
+        for face, embedding in zip(own, embeddings, strict=True):
+            assert np.abs(identity.embed(picture, face) - embedding).max() < 1e-5
+
+
+def test_without_faces_there_are_no_embeddings():
+    assert [len(own) for own in identity.embed_all([nobody()], [[]])] == [0]
+    assert identity.SFace()(np.zeros((0, 112, 112, 3), np.uint8)).shape == (0, 128)
+
+
+def test_a_tensor_is_embedded_like_an_array():
+    picture = torch.from_numpy(astronaut().copy())
+    (face,) = faces.detect(picture)
+    assert torch.is_tensor(identity.align(picture, face))
+    assert np.array_equal(identity.embed(picture, face), identity.embed(astronaut(), face))
 
 
 def test_embeddings_are_the_same_in_every_thread():
@@ -141,25 +144,51 @@ def test_an_unknown_backend_names_the_backends():
         identity.embedder("facenet")
 
 
-def test_insightface_without_weights_is_refused_and_never_reaches_for_the_network(tmp_path, monkeypatch):
+@pytest.fixture
+def homes(tmp_path, monkeypatch):
+    """A host's models/insightface and a person's own ~/.insightface, both empty."""
+    monkeypatch.setattr(identity, "INSIGHTFACE_HOMES", [tmp_path / "models" / "insightface"])
+    monkeypatch.setattr(identity.Path, "home", lambda: tmp_path / "home")
+    identity.embedder.cache_clear()
+    yield tmp_path / "models" / "insightface", tmp_path / "home" / ".insightface"
+    identity.embedder.cache_clear()
+
+
+def put_weights(home, name="w600k_r50.onnx"):
+    folder = home / "models" / identity.INSIGHTFACE_PACK
+    folder.mkdir(parents=True)
+    (folder / name).touch()
+    return folder / name
+
+
+def test_insightface_without_weights_is_refused_and_never_reaches_for_the_network(homes, monkeypatch):
     def forbidden(*_: object) -> None:
         raise AssertionError("the network was reached for")
 
     monkeypatch.setattr(socket.socket, "connect", forbidden)
-    monkeypatch.setenv("INSIGHTFACE_HOME", str(tmp_path))
-    identity.embedder.cache_clear()
-    with pytest.raises(IdentityError, match=r"no weights here.*non-commercial"):
+    with pytest.raises(IdentityError, match=r"no weights here.*non-commercial.*ComfyUI/models/insightface"):
         identity.embedder("insightface")
 
 
-def test_insightface_weights_without_the_package_say_what_to_install(tmp_path, monkeypatch):
-    folder = tmp_path / "models" / identity.INSIGHTFACE_PACK
-    folder.mkdir(parents=True)
-    (folder / "w600k_r50.onnx").touch()
-    monkeypatch.setenv("INSIGHTFACE_HOME", str(tmp_path))
+def test_the_hosts_insightface_weights_come_before_a_persons_own(homes):
+    host, own = homes
+    assert identity.insightface_weights() is None
+    ours = put_weights(own)
+    assert identity.insightface_weights() == ours
+    hosts = put_weights(host)
+    assert identity.insightface_weights() == hosts
+
+
+def test_the_environment_says_nothing_about_insightface(homes, monkeypatch):
+    put_weights(homes[0].parent / "elsewhere")
+    monkeypatch.setenv("INSIGHTFACE_HOME", str(homes[0].parent / "elsewhere"))
+    assert identity.insightface_weights() is None
+
+
+def test_insightface_weights_without_the_package_say_what_to_install(homes, monkeypatch):
+    put_weights(homes[0])
     monkeypatch.setitem(sys.modules, "insightface", None)
     monkeypatch.setitem(sys.modules, "insightface.model_zoo", None)
-    identity.embedder.cache_clear()
     with pytest.raises(IdentityError, match="install insightface and onnxruntime"):
         identity.embedder("insightface")
 
@@ -177,11 +206,11 @@ def test_a_similarity_is_found_from_its_points(degrees, scale, shift):
     angle = np.radians(degrees)
     turn = scale * np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
     matrix = np.column_stack((turn, shift))
-    moved = alignment.transformed(identity.TEMPLATE, matrix)
-    assert alignment.similarity(identity.TEMPLATE, moved) == pytest.approx(matrix, abs=1e-6)
+    moved = alignment.transformed(alignment.TEMPLATE, matrix)
+    assert alignment.similarity(alignment.TEMPLATE, moved) == pytest.approx(matrix, abs=1e-6)
     back = alignment.transformed(moved, alignment.inverse(matrix))
-    assert back == pytest.approx(identity.TEMPLATE, abs=1e-6)
+    assert back == pytest.approx(alignment.TEMPLATE, abs=1e-6)
 
 
 def test_landmarks_in_one_place_only_shift():
-    assert alignment.similarity(np.zeros((5, 2)), identity.TEMPLATE)[:, :2] == pytest.approx(np.eye(2))
+    assert alignment.similarity(np.zeros((5, 2)), alignment.TEMPLATE)[:, :2] == pytest.approx(np.eye(2))

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from skimage.data import astronaut
 
+from portrait_studio.portrait import colour_spaces as spaces
 from portrait_studio.portrait import tones
 from portrait_studio.portrait.errors import PortraitError
-from portrait_studio.portrait.tones import skin, spaces
+from portrait_studio.portrait.tones import skin
 from portrait_studio.portrait.tones.grade import Grade
 
 if sys.version_info >= (3, 11):
