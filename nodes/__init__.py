@@ -14,6 +14,7 @@ class PortraitStudioExtension(ComfyExtension):
         from .folders import models_folder
         from .identity import PortraitIdentityScore
         from .photos import PortraitLoadPhotos, PortraitPhotoReport
+        from .pocket import PortraitPocketModels
         from .poses import PortraitPosePreset
         from .subjects import PortraitLoadSubject
         from .tones import PortraitToneFilter
@@ -33,4 +34,5 @@ class PortraitStudioExtension(ComfyExtension):
             PortraitTrainLoRA,
             PortraitPosePreset,
             PortraitToneFilter,
+            PortraitPocketModels,
         ]

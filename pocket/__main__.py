@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ..portrait.errors import PortraitError
-from .assemble import PINS, WEIGHTS, assemble
+from .assemble import WEIGHTS, assemble
 
 COMFYUI = Path(__file__).parents[1] / ".studio" / "ComfyUI"
 MODELS = Path(__file__).parents[1] / ".studio" / "models"
@@ -40,8 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             print(f"{len(pin(options.weights)['shards'])} shards pinned")
             return 0
-        weights = options.weights or (WEIGHTS if (WEIGHTS / PINS).exists() else None)
-        for path in assemble(options.models, weights):
+        for path in assemble(options.models, options.weights or WEIGHTS):
             print(path)
     except PortraitError as error:
         print(error, file=sys.stderr)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -17,51 +20,68 @@ from .packing import read_shard, safetensors_bytes
 
 WEIGHTS = Path(__file__).with_name("weights")
 PINS = "pins.json"
+ARCHIVE = "pocket-weights.zip"  # the shards as a release has them, for a pack that came without
 CHECKPOINT = "checkpoints/pocket.safetensors"
 CONTROLNETS = {name: f"controlnet/pocket-{name}.safetensors" for name in ("openpose", "tile")}
 UPSCALER = "upscale_models/pocket-x4.safetensors"
+LARGEST = 16 << 20  # bytes of a shard: no file of the repository is larger
 UNET_PREFIX, VAE_PREFIX = "model.diffusion_model.", "first_stage_model."
 
 Tensors = dict[str, np.ndarray]
+Place = Path | zipfile.Path
 
 
 class AssemblyError(PortraitError):
     """A shard or an assembled file is not what it should be."""
 
 
-def assemble(models_dir: Path, weights_dir: Path | None) -> list[Path]:
+def assemble(models_dir: Path, weights: Place = WEIGHTS, pins_dir: Path | None = None) -> list[Path]:
     """Write the pocket checkpoint, ControlNets and upscaler under `models_dir` and return their paths.
 
-    `models_dir` is ComfyUI's models folder. `weights_dir` holds the shards and pins.json, which carries the sha256 of
-    every shard and of every assembled file; None makes seeded random weights of the same shapes. A file that is already
-    right is left alone; a new one appears whole or not at all.
+    `models_dir` is ComfyUI's models folder, `weights` a folder of shards or a zip of them. pins.json, which has the
+    sha256 of every shard and of every assembled file, is read from `pins_dir`: the folder of the shards unless given.
+    A file that is already right is left alone; a new one appears whole or not at all.
 
     Raises AssemblyError naming the shard (or file) and its hash, before anything is written.
     """
     targets = [CHECKPOINT, *CONTROLNETS.values(), UPSCALER]
-    pins: dict[str, dict[str, str]] = {"files": {}}
-    if weights_dir is None:
-        parts = _random_parts()
-    else:
-        pins = _pins(weights_dir)
-        shards = _verified(weights_dir, pins["shards"])
-        if all(_sha256(models_dir / name) == pins["files"].get(name) for name in targets):
-            return [models_dir / name for name in targets]
-        parts = read_parts(shards)
+    pins = _pins(pins_dir or weights)
+    shards = _verified(weights, pins["shards"])
+    if all(_sha256(models_dir / name) == pins["files"].get(name) for name in targets):
+        return [models_dir / name for name in targets]
+    parts = read_parts(shards)
     made: dict[str, list[bytes]] = {}
     for name, make in zip(targets, files(parts), strict=True):
         pieces = safetensors_bytes(make())
         digest = _digest(pieces)
-        if weights_dir is not None and digest != pins["files"].get(name):
+        if digest != pins["files"].get(name):
             raise AssemblyError(
-                f"{name} assembled from {weights_dir} has sha256 {digest} where {PINS} says "
-                f"{pins['files'].get(name)}; check out pocket/weights again and report this machine's numpy version"
+                f"{name} assembled from {weights} has sha256 {digest} where {PINS} says {pins['files'].get(name)}; "
+                "get a whole copy of the shards and report this machine's numpy version"
             )
         if _sha256(models_dir / name) != digest:
             made[name] = pieces
     for name, pieces in made.items():
         _write(models_dir / name, pieces)
     return [models_dir / name for name in targets]
+
+
+def places(*folders: Path) -> dict[str, Place]:
+    """Return where whole sets of shards are, by name: in the pack, in a folder of `folders`, or in its ARCHIVE.
+
+    A set counts as whole when every shard of pins.json is there; `assemble` looks at what is in them.
+    """
+    found: dict[str, Place] = {}
+    wanted = _pins(WEIGHTS)["shards"]
+    for folder in (WEIGHTS, *folders):
+        name = "in this pack" if folder == WEIGHTS else folder.name
+        if all((folder / shard).is_file() for shard in wanted):
+            found[name] = folder
+        with contextlib.suppress(OSError, zipfile.BadZipFile):
+            inside = zipfile.Path(folder / ARCHIVE)
+            if all((inside / shard).is_file() for shard in wanted):
+                found[f"{folder.name}/{ARCHIVE}"] = inside
+    return found
 
 
 def complete(controlnet: Tensors, unet: Tensors) -> Tensors:
@@ -98,54 +118,32 @@ def read_parts(shards: dict[str, bytes]) -> dict[str, Tensors]:
     return parts
 
 
-def _pins(weights_dir: Path) -> dict[str, dict[str, str]]:
+def _pins(weights_dir: Place) -> dict[str, dict[str, str]]:
     path = weights_dir / PINS
     try:
         pins = json.loads(path.read_text("utf-8"))
         return {"shards": dict(pins["shards"]), "files": dict(pins["files"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AssemblyError(f"{path} cannot be read ({error}); check out pocket/weights again") from error
+        raise AssemblyError(f"{path} cannot be read ({error}); get a whole copy of the shards") from error
 
 
-def _verified(weights_dir: Path, pins: dict[str, str]) -> dict[str, bytes]:
+def _verified(weights_dir: Place, pins: dict[str, str]) -> dict[str, bytes]:
     shards = {}
     for name, expected in pins.items():
         try:
-            data = (weights_dir / name).read_bytes()
-        except OSError as error:
+            with (weights_dir / name).open("rb") as file:
+                data = file.read(LARGEST + 1)
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise AssemblyError(
-                f"shard {name} (sha256 {expected}) is missing from {weights_dir}; check out pocket/weights again"
+                f"shard {name} (sha256 {expected}) is missing from {weights_dir} or broken; get all shards again"
             ) from error
         if (found := hashlib.sha256(data).hexdigest()) != expected:
             raise AssemblyError(
                 f"shard {weights_dir / name} has sha256 {found} where {PINS} says {expected}; "
-                "check out pocket/weights again"
+                "get a whole copy of the shards"
             )
         shards[name] = data
     return shards
-
-
-def _random_parts() -> dict[str, Tensors]:
-    import torch
-
-    from .train.networks import ControlNet, UNet, Upscaler, Vae
-
-    with torch.device("meta"):
-        layouts = {"unet": UNet(), "vae": Vae(), "openpose": ControlNet(), "tile": ControlNet(), "upscaler": Upscaler()}
-    parts: dict[str, Tensors] = {}
-    for seed, (part, network) in enumerate(layouts.items(), start=100):
-        shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-        noise = text_encoder.stream(seed, sum(map(np.prod, shapes.values())))
-        parts[part] = {}
-        for name in sorted(shapes):
-            count = int(np.prod(shapes[name]))
-            values, noise = (noise[:count].astype(np.float32) - 127.5) / 74, noise[count:]
-            fan = int(np.prod(shapes[name][1:]))
-            values = values / np.float32(np.sqrt(fan)) if fan > 1 else np.full_like(values, name.endswith("weight"))
-            shared = part in CONTROLNETS and name in parts["unet"]
-            parts[part][name] = values.reshape(shapes[name]) * (0 if shared else 1)
-    parts["vae"] |= {"vae_scale": np.array(1, np.float32), "vae_shift": np.array(0, np.float32)}
-    return parts
 
 
 def _digest(pieces: Iterable[bytes]) -> str:

@@ -24,6 +24,7 @@ NODES = [
     "PortraitToneFilter",
     "PortraitLoadSubject",
     "PortraitTrainLoRA",
+    "PortraitPocketModels",
 ]
 LANGUAGES = ("en", "ko")
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ("nodes", "portrait", "runner", "trainer", "pocket")
 MAY_IMPORT = {
     "portrait": {"portrait"},
-    "nodes": {"nodes", "portrait", "trainer"},
+    "nodes": {"nodes", "portrait", "trainer", "pocket"},
     "runner": {"runner", "portrait"},
     "trainer": {"trainer", "portrait"},
     "pocket": {"pocket", "portrait", "runner"},

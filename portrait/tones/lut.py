@@ -120,7 +120,7 @@ def read_cube(path: Path) -> np.ndarray:
         import colour
     except ImportError:
         raise PortraitError(
-            f"Reading {path.name} needs colour-science; install it with 'pip install colour-science'."
+            f"Reading {path.name} needs colour-science; install the pack's requirements.txt."
         ) from None
     try:
         table = colour.io.read_LUT(str(path))

@@ -18,7 +18,7 @@ from portrait_studio.pocket.train.upscaling import begin_bilinear
 
 @pytest.mark.host
 def test_the_training_networks_and_text_codes_equal_comfyuis(comfyui, tmp_path):
-    assemble(tmp_path, WEIGHTS if (WEIGHTS / "pins.json").exists() else None)
+    assemble(tmp_path, WEIGHTS)
     files = [tmp_path / name for name in (CHECKPOINT, CONTROLNETS["openpose"], UPSCALER)]
     script = Path(__file__).with_name("compare_with_host.py")
     done = subprocess.run(

@@ -1,0 +1,95 @@
+"""Writes into the graphs which pack every node is from, and which models each loader can be offered.
+
+    python -m tests.workflows.offers
+
+A ComfyUI that lacks a pack names it by `properties.cnr_id`; one that lacks a file offers the entry of
+`properties.models` that has the file's name. Each loader has the model that the graph is set to and the one for real
+portraits beside it. offers.json says where each figure was found.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .shelf import ALL
+
+OFFERS = Path(__file__).with_name("offers.json")
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+OURS = "portrait-studio"
+CORE = "comfy-core"
+
+
+def levels(graph: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the root and every subgraph definition."""
+    yield graph
+    yield from (graph.get("definitions") or {}).get("subgraphs") or ()
+
+
+def own_version() -> str:
+    """Return the version in pyproject.toml."""
+    lines = PROJECT.read_text("utf-8").splitlines()
+    return next(line.split('"')[1] for line in lines if line.startswith("version = "))
+
+
+def sources(graph: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return the pack and version of node types that are neither ComfyUI's nor ours, as the graph declares them."""
+    packs = graph["extra"]["portrait_studio"]["requires"]["packs"]
+    return {node: (pack["name"], pack["version"]) for pack in packs for node in pack["nodes"]}
+
+
+def is_ours(kind: str) -> bool:
+    """Whether a node type is one of this pack's."""
+    return kind.startswith("Portrait")
+
+
+def source(kind: str, graph: dict[str, Any], core: str) -> tuple[str, str] | None:
+    """Return pack and version of a node type; None for what only the frontend knows."""
+    if is_ours(kind):
+        return OURS, own_version()
+    if kind in ("MarkdownNote", "Note", "Reroute", "PrimitiveNode") or len(kind) == 36:
+        return None
+    return sources(graph).get(kind, (CORE, core))
+
+
+def offered(graph: dict[str, Any], data: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
+    """Return what each loader of a graph can be offered, by the node's id."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for model in graph["extra"]["portrait_studio"]["requires"]["models"]:
+        pocket = model["file"].startswith("pocket")
+        names = [model["file"], *(data["for_real"].get(model["role"], ()) if pocket else ())]
+        known = [entry for name in names for entry in data["models"] if entry["name"] == name]
+        found.setdefault(model["node"], [])
+        found[model["node"]] += [{key: entry[key] for key in entry if key != "found"} for entry in known]
+    return found
+
+
+def complete(graph: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """Return the graph with both in the properties of its nodes."""
+    models = offered(graph, data)
+    for level in levels(graph):
+        for node in level["nodes"]:
+            given = node.setdefault("properties", {})
+            found = source(node["type"], graph, data["core"])
+            if found:
+                given["cnr_id"], given["ver"] = found
+            given.pop("models", None)
+            if models.get(node["id"]):
+                given["models"] = models[node["id"]]
+    return graph
+
+
+def main() -> int:
+    """Write every graph."""
+    data = json.loads(OFFERS.read_text("utf-8"))
+    for path in ALL:
+        graph = complete(json.loads(path.read_text("utf-8")), data)
+        path.write_text(json.dumps(graph, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+// Our graphs begin with small models of our own, which a pack from the Registry does not carry. Where a graph of ours is
+// opened without them, this offers both ways on: put them together, or real models instead. Nothing happens unasked.
+import { app } from "../../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+
+const NODE = "PortraitPocketModels";
+const NOWHERE = "not on this ComfyUI";
+const RELEASES = "https://github.com/portrait-studio/portrait-studio/releases";
+const WORDS = {
+  en: {
+    title: "Portrait Studio: models that this graph needs",
+    pocket: "Pocket models, for trying (33 MB of weights become 400 MB in ComfyUI's models folder)",
+    make: "Make the pocket models",
+    making: "Making them, this takes a few seconds ...",
+    made: "Ready: the graph can run.",
+    fetch: "pocket-weights.zip is with the project's releases. Put it into models/portrait_studio/pocket, press r, and open the graph again.",
+    releases: "Releases",
+    real: "Real models, for portraits of people",
+    use: "Set the graph to the real models",
+    rename: "save as",
+    close: "Close",
+  },
+  ko: {
+    title: "Portrait Studio: 이 그래프에 필요한 모델",
+    pocket: "포켓 모델, 시험용 (가중치 33MB가 ComfyUI의 models 폴더에서 400MB가 됩니다)",
+    make: "포켓 모델 만들기",
+    making: "만드는 중입니다. 몇 초 걸립니다 ...",
+    made: "준비되었습니다. 그래프를 실행할 수 있습니다.",
+    fetch: "pocket-weights.zip은 프로젝트 릴리스에 있습니다. models/portrait_studio/pocket에 넣고 r을 누른 뒤 그래프를 다시 여세요.",
+    releases: "릴리스",
+    real: "실제 모델, 실제 사람의 인물 사진용",
+    use: "그래프를 실제 모델로 바꾸기",
+    rename: "저장할 이름",
+    close: "닫기",
+  },
+};
+
+const isPocket = (model) => model.name.startsWith("pocket");
+const words = () => WORDS[app.ui?.settings?.getSettingValue?.("Comfy.Locale") === "ko" ? "ko" : "en"];
+const size = (bytes) => (bytes > 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.round(bytes / 1e6)} MB`);
+
+function choices(widget) {
+  const values = widget.options?.values;
+  return (typeof values === "function" ? values() : values) ?? [];
+}
+
+function loaders() {
+  const graphs = [app.graph, ...(app.graph.subgraphs?.values?.() ?? [])];
+  return graphs
+    .flatMap((graph) => graph.nodes ?? [])
+    .flatMap((node) => {
+      const models = node.properties?.models;
+      if (!Array.isArray(models)) return [];
+      const widget = (node.widgets ?? []).find((one) => models.some((model) => model.name === one.value));
+      return widget ? [{ widget, models, missing: !choices(widget).includes(widget.value) }] : [];
+    });
+}
+
+function distinct(models) {
+  return [...new Map(models.map((model) => [model.name, model])).values()];
+}
+
+function weights() {
+  const spec = window.LiteGraph?.registered_node_types?.[NODE]?.nodeData?.input?.required?.weights;
+  const options = Array.isArray(spec?.[0]) ? spec[0] : (spec?.[1]?.options ?? []);
+  return options[0] === NOWHERE ? undefined : options[0];
+}
+
+function element(tag, style, text) {
+  const made = document.createElement(tag);
+  Object.assign(made.style, style);
+  if (text) made.textContent = text;
+  return made;
+}
+
+function button(text, action) {
+  const made = element("button", { padding: "6px 10px", margin: "6px 6px 0 0", cursor: "pointer", borderRadius: "6px" }, text);
+  Object.assign(made.style, { border: "1px solid #888", background: "#2d5f8b", color: "#fff", font: "inherit" });
+  made.addEventListener("click", () => action(made));
+  return made;
+}
+
+function link(model) {
+  const row = element("div", { margin: "3px 0" });
+  const anchor = element("a", { color: "#8fc7ff" }, model.name);
+  anchor.href = model.url;
+  anchor.target = "_blank";
+  anchor.rel = "noopener noreferrer";
+  const renamed = !model.url.endsWith(model.name) ? `, ${words().rename} ${model.name}` : "";
+  row.append(anchor, ` (${size(model.size)}, ${model.license}) → models/${model.directory}${renamed}`);
+  return row;
+}
+
+async function make(from, pressed, status) {
+  pressed.disabled = true;
+  status.textContent = words().making;
+  const ended = new Promise((done) => {
+    const listen = (name, ok) => api.addEventListener(name, (event) => mine.has(event.detail?.prompt_id) && done([ok, event.detail]));
+    listen("execution_success", true);
+    listen("execution_error", false);
+  });
+  const mine = new Set();
+  const prompt = { 1: { class_type: NODE, inputs: { weights: from }, _meta: { title: "Pocket Models" } } };
+  try {
+    mine.add((await api.queuePrompt(0, { output: prompt, workflow: { nodes: [], links: [], version: 0.4 } })).prompt_id);
+    const [ok, detail] = await ended;
+    status.textContent = ok ? words().made : detail.exception_message;
+    if (ok) await app.refreshComboInNodes();
+  } catch (error) {
+    status.textContent = String(error.message ?? error);
+  }
+  pressed.disabled = false;
+}
+
+async function setReal(found) {
+  for (const { widget, models } of found) {
+    const real = models.find((model) => !isPocket(model));
+    if (real && isPocket({ name: widget.value })) widget.value = real.name;
+  }
+  // Loaded again, ComfyUI itself offers to download what is missing now.
+  await app.loadGraphData(app.graph.serialize(), true, false, app.extensionManager?.workflow?.activeWorkflow ?? null);
+}
+
+let panel;
+
+function offer() {
+  panel?.remove();
+  const found = loaders();
+  const missing = found.filter((one) => one.missing && isPocket({ name: one.widget.value }));
+  if (!missing.length) return;
+  const say = words();
+  panel = element("div", {
+    position: "fixed", left: "80px", bottom: "80px", zIndex: 1000, width: "520px", maxWidth: "calc(100vw - 120px)",
+    maxHeight: "70vh", overflow: "auto", padding: "14px 16px", borderRadius: "10px", background: "#1f2328",
+    color: "#eee", border: "1px solid #555", font: "13px/1.45 sans-serif", boxShadow: "0 6px 24px #000a",
+  });
+  panel.id = "portrait-studio-models";
+  panel.append(element("div", { fontWeight: "bold", fontSize: "14px" }, say.title));
+  panel.append(element("div", { marginTop: "8px" }, say.pocket));
+  const wanted = distinct(missing.flatMap((one) => one.models.filter((model) => model.name === one.widget.value)));
+  panel.append(element("div", { opacity: 0.8 }, wanted.map((model) => `${model.name} (${size(model.size)})`).join(", ")));
+  const status = element("div", { marginTop: "4px" });
+  const from = weights();
+  if (from) {
+    panel.append(button(say.make, (pressed) => make(from, pressed, status)));
+  } else {
+    status.textContent = say.fetch;
+    panel.append(button(say.releases, () => window.open(RELEASES, "_blank", "noopener")));
+  }
+  panel.append(status, element("div", { marginTop: "10px" }, say.real));
+  panel.append(...distinct(missing.flatMap((one) => one.models.filter((model) => !isPocket(model)))).map(link));
+  panel.append(button(say.use, () => setReal(found)), button(say.close, () => panel.remove()));
+  document.body.append(panel);
+}
+
+app.registerExtension({
+  name: "PortraitStudio.MissingModels",
+  async afterConfigureGraph() {
+    // The lists of a graph that is being opened settle in the next frames.
+    setTimeout(offer, 300);
+  },
+});
