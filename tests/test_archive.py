@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -98,3 +99,38 @@ def unpacked(tmp_path) -> Path:
     with zipfile.ZipFile(pack(tmp_path / "node.zip")) as archive:
         archive.extractall(folder)
     return folder
+
+
+def started(start_host, unpacked: Path) -> tuple[set[str], str]:
+    """The pack's nodes on a host with this folder of packs, and the host's log."""
+    with start_host("--base-directory", str(unpacked.parents[1])) as host:
+        nodes = {name for name in json.loads(get(host, "/object_info")) if name.startswith("Portrait")}
+        return nodes, host.log.read_text("utf-8")
+
+
+@pytest.mark.host
+def test_of_two_copies_the_second_says_so_and_the_first_works(start_host, unpacked):
+    shutil.copytree(unpacked, unpacked.with_name("portrait-studio-old"))
+    nodes, log = started(start_host, unpacked)
+    assert nodes == set(NODES)
+    assert log.count("Portrait Studio is installed twice: ") == 1
+    assert "Traceback" not in log
+
+
+@pytest.mark.host
+def test_what_an_older_version_left_behind_does_no_harm(start_host, unpacked):
+    for name in ("nodes/gone.py", "portrait/gone.py", "runner/cli.py", "web/js/gone.js", "install.py"):
+        (unpacked / name).parent.mkdir(exist_ok=True)
+        (unpacked / name).write_text("raise SystemExit('an old file was run')\n" if name.endswith(".py") else "")
+    (unpacked / "portrait" / "lock").mkdir()  # a module that was a package once
+    nodes, log = started(start_host, unpacked)
+    assert nodes == set(NODES)
+    assert "an old file was run" not in log
+
+
+@pytest.mark.host
+def test_an_archive_that_was_unpacked_in_part_is_one_sentence_and_the_host_starts(start_host, unpacked):
+    (unpacked / "portrait" / "photos.py").unlink()
+    nodes, log = started(start_host, unpacked)
+    assert nodes == set()
+    assert "was unpacked only in part: portrait/photos is missing; remove it and install again." in log

@@ -119,9 +119,7 @@ def read_cube(path: Path) -> np.ndarray:
     try:
         import colour
     except ImportError:
-        raise PortraitError(
-            f"Reading {path.name} needs colour-science; install the pack's requirements.txt."
-        ) from None
+        raise PortraitError(f"Reading {path.name} needs colour-science; install the pack's requirements.txt.") from None
     try:
         table = colour.io.read_LUT(str(path))
     except Exception as error:  # the reader lets through whatever its arithmetic meets

@@ -153,8 +153,10 @@ function offer() {
   document.body.append(panel);
 }
 
-app.registerExtension({
-  name: "PortraitStudio.MissingModels",
+const name = "PortraitStudio.MissingModels";
+// A second copy of the pack brings a second copy of this file.
+if (!app.extensions.some((extension) => extension.name === name)) app.registerExtension({
+  name,
   async afterConfigureGraph() {
     // The lists of a graph that is being opened settle in the next frames.
     setTimeout(offer, 300);
