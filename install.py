@@ -293,7 +293,7 @@ class Setup:
 
 def manager_hook() -> int:
     """Tell whether the nodes can load in the Python that ComfyUI-Manager runs this with; change nothing."""
-    needed = {"numpy": "numpy", "PIL": "pillow", "safetensors": "safetensors"}
+    needed = {"numpy": "numpy", "PIL": "pillow", "scipy": "scipy", "safetensors": "safetensors", "filelock": "filelock"}
     missing = [package for module, package in needed.items() if importlib.util.find_spec(module) is None]
     if missing:
         print(f"Portrait Studio: missing {', '.join(missing)}; install requirements.txt into ComfyUI's Python.")

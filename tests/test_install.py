@@ -52,7 +52,7 @@ def test_without_an_argument_it_is_quick_changes_nothing_and_says_where_to_look(
 def test_without_an_argument_it_names_what_the_nodes_lack():
     bare = subprocess.run([sys.executable, "-I", "-S", str(ROOT / "install.py")], capture_output=True, text=True)
     assert bare.returncode == 1
-    assert "missing numpy, pillow, safetensors" in bare.stdout
+    assert "missing numpy, pillow, scipy, safetensors, filelock" in bare.stdout
 
 
 def test_it_needs_nothing_but_the_standard_library():

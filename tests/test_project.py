@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from PIL import Image
 
 from .archive import tracked
 from .closure import closure, foreign, imported
@@ -125,3 +127,12 @@ def test_the_code_is_linted_and_formatted():
     for command in (["check"], ["format", "--check"]):
         answer = subprocess.run([sys.executable, "-m", "ruff", *command, str(ROOT)], capture_output=True, text=True)
         assert answer.returncode == 0, answer.stdout[-2000:]
+
+
+def test_the_registrys_pictures_have_the_sizes_that_it_takes():
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    for name, fits in (("Icon", lambda w, h: w == h <= 400), ("Banner", lambda w, h: w * 9 == h * 21)):
+        found = re.search(rf'^{name} = "https://\S+/main/(\S+)"$', text, re.M)
+        assert found, name
+        with Image.open(ROOT / found[1]) as picture:
+            assert fits(*picture.size), name
