@@ -22,7 +22,7 @@ from .render import Renderer, Shot
 from .studio import staging
 
 VIEWS = 4
-FRAMINGS = {"close-up": 0.16, "head and shoulders": 0.46, "half body": 0.24, "full body": 0.14}
+FRAMINGS = {"close-up": 0.22, "head and shoulders": 0.48, "half body": 0.19, "full body": 0.11}
 FIRST_IDENTITY, LAST_IDENTITY = 10_000, 9_000_000
 
 

@@ -244,14 +244,14 @@ class Garments:
         g = lambda name: p[name][:, None, None]  # noqa: E731
         front = (angle.abs() / torch.pi) ** 4
         base = 0.527 + 0.041 * smoothstep(-1.0, 0.1, angle.cos())
-        rise = torch.where(t < 0.34, t / 0.34 * 0.030, 0.030 - (t - 0.34) / 0.66 * (0.042 + 0.018 * front))
+        rise = torch.where(t < 0.34, t / 0.34 * 0.030, 0.030 - (t - 0.34) / 0.66 * (0.036 + 0.012 * front))
         fold = ((t - 0.34) / 0.66).clamp_min(0)
         height = base + rise
         stand, axis = self._neck(base + rise.clamp_min(0.004))
         outside, _ = self._neck(height)
         away = torch.maximum(
             stand + 0.006 + fold * (0.006 + 0.006 * front * g("collar_open")),
-            outside + 0.006 + 0.0085 * (fold * 4).clamp(0, 1),
+            torch.minimum(outside + 0.006 + 0.0085 * (fold * 4).clamp(0, 1), stand + 0.012 + 0.022 * fold),
         )
         away = away + 0.003 * torch.exp(-(((t - 0.34) / 0.2) ** 2))
         shirt = torch.stack([angle.sin() * away, axis + angle.cos() * away, height], -1)

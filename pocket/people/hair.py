@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from . import template as tm
 from .materials import smoothstep
@@ -24,6 +25,8 @@ SCALP = 960
 TAIL = 120
 GUIDES = SCALP + TAIL
 SHELLS = 7
+LONE = 0.022
+"""Metres from each of its neighbours at which a guide is left out: an ear pushed it away from its lock."""
 EXTRA = 4
 """How many more strands than guides the scalp has."""
 TIE = (0.0, 0.060, 0.742)
@@ -111,13 +114,20 @@ def _hash(n: int, salt: int) -> np.ndarray:
 class Guides:
     """Combed guides in canonical space: lines and outward normals [B,GUIDES,STEPS,3], length [B,GUIDES] in metres.
 
-    random [8,B,GUIDES] are the guides' own random numbers, 0..1.
+    random [8,B,GUIDES] are the guides' own random numbers, 0..1; lone [B,GUIDES] are guides that stray from all of
+    their neighbours.
     """
 
     lines: torch.Tensor
     normals: torch.Tensor
     length: torch.Tensor
     random: torch.Tensor
+    lone: torch.Tensor
+
+
+def _apart(lines: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """How far lines [B,G,STEPS,3] stray from others of the same shape, point to nearest point, [B,G] metres."""
+    return torch.cdist(lines, others).amin(-1).amax(-1)
 
 
 class Hair:
@@ -146,6 +156,7 @@ class Hair:
         self.child_roots = many[order]
         to = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.float32)).to(device)  # noqa: E731
         self.roots = to(roots)
+        self.neighbours = torch.from_numpy(cKDTree(roots).query(roots, k=5)[1][:, 1:]).to(device)
         self.device = torch.device(device)
         self.with_ears, self.without_ears = tm.Distance(device), tm.Distance(device, ears=False)
         self.normal = self.without_ears.gradient(self.roots, 0.012)
@@ -201,7 +212,13 @@ class Hair:
         is_tail[SCALP:] = True
         fringe = torch.cat([fringe, torch.zeros_like(tail_length, dtype=torch.bool)], 1)
         lines, normals = self._comb(p, position, length, lift, fringe, is_tail, tail_direction, rnd)
-        return Guides(lines, normals, length, rnd)
+        for _ in range(2):
+            inner = (lines[:, :, :-2] + 2 * lines[:, :, 1:-1] + lines[:, :, 2:]) / 4
+            lines = torch.cat([lines[:, :, :1], inner, lines[:, :, -1:]], 2)
+        own = lines[:, :SCALP]
+        apart = torch.stack([_apart(own, own[:, near]) for near in self.neighbours.T]).amin(0)
+        lone = torch.cat([apart > LONE, torch.zeros_like(tail_length, dtype=torch.bool)], 1)
+        return Guides(lines, normals, length, rnd, lone)
 
     def _tail(self, p: dict, rnd: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         tie = torch.tensor(TIE, device=self.device)
@@ -277,7 +294,7 @@ class Hair:
             near = torch.where(g("ears") > 0.5, self.with_ears(where)[..., None], self.without_ears(where)[..., None])
             normal = self.without_ears.gradient(where, 0.012)
             target = lift[..., None] * (0.35 + 0.65 * min(1.0, k / 4)) * (1 - 0.35 * share)
-            where = where + normal * (target - near).clamp(0, 0.03)
+            where = where + normal * (target - near).clamp(0, 0.010)
             hug = g("tie") * (1 - is_tail[None, :, None].float())
             where = where - normal * hug * (near - target).clamp(0, 0.03)
             where = self._guards(p, where, fringe, is_tail)

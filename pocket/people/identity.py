@@ -26,8 +26,8 @@ SKIP = {
     "eye-scale-incr",
     "eye-height1-incr", "eye-height3-incr", "chin-cleft-incr", "ear-shape-triangle", "eye-trans-up",
 }  # fmt: skip
-SPREAD, ASYMMETRY, CAREFUL = 0.30, 0.010, 0.5
-JOINT_LIMIT, SINGLE_LIMIT = 0.22, 0.55
+SPREAD, ASYMMETRY, CAREFUL = 0.38, 0.010, 0.5
+JOINT_LIMIT, SINGLE_LIMIT = 0.28, 0.60
 """The most that a face's local changes may be: their root mean square, and each of them."""
 AVERAGE = {
     "ear-wing-incr": -0.35, "ear-scale-incr": -0.20, "eye-scale-incr": 0.34, "mouth-angles-up": 0.12,
@@ -46,7 +46,7 @@ CAREFUL_PARTS = (
     "mouth-scale",
 )
 SKIN = np.array(
-    [(229, 188, 166), (222, 176, 150), (212, 163, 134), (199, 149, 116), (184, 133, 100), (166, 115, 83), (142, 96, 69),
+    [(222, 182, 161), (217, 172, 148), (212, 163, 134), (199, 149, 116), (184, 133, 100), (166, 115, 83), (142, 96, 69),
      (121, 81, 60), (102, 69, 53), (86, 59, 47)]
 )  # fmt: skip
 HAIR_COLOURS = {
@@ -55,8 +55,8 @@ HAIR_COLOURS = {
     "brown": [(84, 57, 38), (100, 68, 44)],
     "blond": [(176, 136, 84), (200, 162, 106)],
     "red": [(134, 66, 38), (150, 80, 48)],
-    "grey": [(128, 126, 124), (158, 156, 154)],
-    "white": [(206, 204, 200), (222, 220, 216)],
+    "grey": [(112, 108, 104), (138, 134, 130)],
+    "white": [(166, 162, 156), (186, 182, 176)],
 }
 IRIS = {
     "brown": (84, 50, 28),

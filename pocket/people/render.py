@@ -29,7 +29,7 @@ PARTS = (
 SHADOW = 512
 MEET = 0.94
 """Cosine between where the pose turns the eyes and the camera above which they look into it."""
-NASAL = 0.03
+NASAL = 0.015
 """How far (radians) each eye is turned inwards besides: the lids of the mesh open a little to the side."""
 
 

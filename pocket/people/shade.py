@@ -239,7 +239,7 @@ def scalp(c: torch.Tensor, ears: torch.Tensor, p: Callable, noise: mt.Noise) -> 
     return soft * p("top") * (1 - smoothstep(0.1, 0.35, ears)) * (c[:, 2] > 0.6)
 
 
-EXPOSURE = 1.12
+EXPOSURE = 1.06
 
 
 def tone_map(colour: torch.Tensor) -> torch.Tensor:

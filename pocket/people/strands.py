@@ -87,7 +87,12 @@ class Strands:
         across = across * half[..., None]
         vertices = torch.stack([line - across, line + across], 3).reshape(len(lines), -1, 3)
         shading = normalise(pick(normal))[:, :, :, None].expand(-1, -1, -1, 2, -1).reshape(len(lines), -1, 3)
-        alpha = self._alpha(p, t)[..., None].expand(-1, -1, -1, 2).reshape(len(lines), -1)
+        alpha = (
+            self._alpha(p, t)
+            .masked_fill(pick(guides.lone)[..., None], -9.0)[..., None]
+            .expand(-1, -1, -1, 2)
+            .reshape(len(lines), -1)
+        )
         return Grown(vertices, shading, alpha)
 
     def _wander(self, frizz: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,6 +8,9 @@ import numpy as np
 
 from . import expressions, poses
 
+UNFLATTERING = ("looking up", "looking down")
+"""What a photographer asks for less often."""
+
 
 @dataclass(frozen=True)
 class Staging:
@@ -29,6 +32,8 @@ def staging(rng: np.random.Generator, framing: str, expression: str | None = Non
     kind = "head and shoulders" if framing == "close-up" else framing
     pose = poses.sample(rng, kind)
     if not pose.view.startswith(("front", "three")) and rng.random() < 0.7:
+        pose = poses.sample(rng, kind)
+    if pose.words in UNFLATTERING and rng.random() < 0.7:
         pose = poses.sample(rng, kind)
     seated = any(
         word in pose.words for word in ("sitting", "seated", "kneeling", "crouching", "squatting", "cross-legged")

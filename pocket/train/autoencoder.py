@@ -1,4 +1,4 @@
-"""The stages vae and decoder: the autoencoder, pulled by pixels, faces and texture."""
+"""The stages vae and decoder: the autoencoder, pulled by pixels, faces, texture and a discriminator."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from . import export
+from .adversary import Adversary
 from .data import Faces, People, close_ups, random_windows
 from .machine import Run, autocast, load_mean, meet, rank, ranks, say
 from .networks import Vae
@@ -31,6 +32,7 @@ def vae(settings: Settings, seconds: float, batch: int, rate: float, encoder: bo
     run = Run(network, path, seconds, rate=rate, decay_from=0.35, weight_decay=0.0)
     call = faster(RoundTrip(network), settings)
     recognition = Recognition().to(settings.device)
+    adversary = Adversary(settings.device)
     before, faces = time.monotonic(), Faces(people, settings.device)
     for step in run.steps():
         i = torch.randint(0, len(people), (batch - batch // 4,), device=settings.device)
@@ -41,10 +43,23 @@ def vae(settings: Settings, seconds: float, batch: int, rate: float, encoder: bo
         x = (pictures(x) * gain).clamp(0, 1).contiguous(memory_format=torch.channels_last)
         with autocast(settings.device):
             y, z = call(x)
-        pull, figures = _pull(recognition, y.detach().float(), x, points, seen, details=step % 100 == 0)
+        y_ = y.detach().float()
+        pull, size, figures = _pull(recognition, y_, x, points, seen, details=step % 100 == 0)
+        with autocast(settings.device):
+            if step % 2 == 0:
+                known = adversary.learn(y_, x)
+            if run.trained > ADVERSE_FROM * seconds:
+                side = adversary.pull(y_)
+                pull = pull + ADVERSE_PULL * size / side.norm().clamp_min(1e-12) * side
         run.update((y.float() * pull).sum() + 1e-4 * z.float().square().mean())
         if step % 100 == 0:
-            say("vae", step, figures, f"{batch * ranks() * 100 / (time.monotonic() - before):.0f}/s")
+            say(
+                "vae",
+                step,
+                figures,
+                f"adversary {known:.2f}",
+                f"{batch * ranks() * 100 / (time.monotonic() - before):.0f}/s",
+            )
             before = time.monotonic()
     run.use_average()
     network.eval()
@@ -57,14 +72,18 @@ def vae(settings: Settings, seconds: float, batch: int, rate: float, encoder: bo
     return result
 
 
-FACE_PULL, TEXTURE_PULL = 0.5, 0.25
-"""How hard likeness and texture pull on the decoder's pictures, beside a pull of 1 towards the right pixels."""
+FACE_PULL, TEXTURE_PULL, ADVERSE_PULL = 0.8, 0.3, 0.25
+"""How hard likeness, texture and the discriminator pull on decoded pictures, beside 1 towards the right pixels."""
+ADVERSE_FROM = 0.25
+"""The share of the training after which the discriminator, by then no beginner, has a say."""
 
 
 def _pull(
     recognition: Recognition, y: torch.Tensor, x: torch.Tensor, points: torch.Tensor, seen: torch.Tensor, details: bool
-) -> tuple[torch.Tensor, str]:
+) -> tuple[torch.Tensor, torch.Tensor, str]:
     """Return the gradient of the loss for decoded pictures y [B, 3, S, S]: pixels, faces and texture, weighed.
+
+    With it come the norm of the pixels' part and what to print.
 
     Each part's gradient is brought to a fixed share of the pixels' (as Esser et al. 2021 weigh VQGAN's), so that
     nothing has to be tuned to the scale of a loss. `points` [F, 3, 2] are of the first F pictures, for those `seen`.
@@ -85,7 +104,7 @@ def _pull(
     said = (
         f"pixels {pixels.item():.4f} texture {texture.item():.4f} cosine {cosine.mean().item():.3f}" if details else ""
     )
-    return pull.contiguous(memory_format=torch.channels_last), said
+    return pull.contiguous(memory_format=torch.channels_last), size, said
 
 
 def _roughness(x: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ import torch
 from skimage.data import astronaut
 
 from portrait_studio.pocket.train import export
+from portrait_studio.pocket.train.adversary import Adversary
 from portrait_studio.pocket.train.data import WINDOW, Faces, People
 from portrait_studio.pocket.train.recognition import Recognition, aligned, difference
 from portrait_studio.portrait import alignment, faces, identity
@@ -93,3 +94,20 @@ def test_storing_the_autoencoder_again_keeps_the_scale_of_its_latents(tmp_path):
     mean, deviation = export.stored_scale(tmp_path)
     assert mean == pytest.approx(0.25, rel=1e-2)
     assert deviation == pytest.approx(1.5, rel=1e-2)
+
+
+def test_a_discriminator_learns_what_a_blurred_picture_lacks_and_pulls_it_there(photo):
+    torch.manual_seed(0)
+    picture = _tensor(photo[0])[..., :480, :480]
+    real = picture.unfold(2, 96, 96).unfold(3, 96, 96).flatten(2, 3)[0].transpose(0, 1)
+    blurred = torch.nn.functional.avg_pool2d(real, 5, 1, 2, count_include_pad=False)
+    adversary = Adversary(torch.device("cpu"), rate=1e-3)
+    losses = [adversary.learn(blurred, real) for _ in range(40)]
+    assert losses[0] == pytest.approx(2, abs=0.3), "at first it cannot tell"
+    assert np.mean(losses[-5:]) < 1
+    pull = adversary.pull(blurred)
+    with torch.no_grad():
+        before = adversary(blurred).mean()
+        after = adversary(blurred - 2 * pull / pull.norm()).mean()
+    assert after > before
+    assert all(p.requires_grad for p in adversary.parameters())
