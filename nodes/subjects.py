@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..portrait import presets, subjects
+import torch
+
+from ..portrait import presets, subjects, tensor_files
 from ..portrait.errors import PortraitError
 from .api import io
 from .folders import own_folder
@@ -90,10 +92,18 @@ class PortraitLoadSubject(io.ComfyNode):
 def with_lora(
     model: Any, clip: Any, person: subjects.Subject, strength_model: float, strength_clip: float
 ) -> tuple[Any, Any]:
-    """Return model and clip with the person's LoRA. Raises PortraitError when it does not fit this checkpoint."""
+    """Return model and clip with the person's LoRA.
+
+    Raises PortraitError when it does not fit this checkpoint, or holds numbers that would make the picture black.
+    """
     from ..trainer.host import load_lora_for_models, load_torch_file
 
     lora = load_torch_file(str(person.lora), safe_load=True)
+    if fault := _overflow(lora):
+        raise PortraitError(
+            f"The LoRA of subject {person.name!r} cannot be used: {fault}, and the picture would be black; train the "
+            "subject again, or copy its file again."
+        )
     new_model, new_clip = load_lora_for_models(model, clip, lora, strength_model, strength_clip)
     pairs = ((new_model, model), (new_clip.patcher, clip.patcher))
     added = sum(_patches(new) - _patches(old) for new, old in pairs)
@@ -109,6 +119,21 @@ def with_lora(
     return new_model, new_clip
 
 
+def _overflow(lora: Mapping[str, torch.Tensor]) -> str | None:
+    """Return which numbers of a LoRA are not finite, or are not once multiplied in half precision; None for none."""
+    for name, tensor in lora.items():
+        if not torch.isfinite(tensor.float()).all():
+            return f"{name!r} holds numbers that are not finite"
+    for layer, up, down in tensor_files.lora_pairs(lora):
+        alpha = lora.get(f"{layer}.alpha")
+        scale = 1.0 if alpha is None else float(alpha.reshape(-1)[0].abs()) / lora[down].shape[0]
+        # An element of the product is a sum of `rank` products.
+        largest = scale * lora[down].shape[0] * float(lora[up].float().abs().max() * lora[down].float().abs().max())
+        if not largest <= torch.finfo(torch.float16).max:
+            return f"the numbers of {layer!r} are too large to multiply"
+    return None
+
+
 def _patches(patcher: Any) -> int:
     return sum(len(patches) for patches in patcher.patches.values())
 
@@ -119,6 +144,9 @@ def _misfits(patcher: Any) -> bool:
 
     for key, patches in patcher.patches.items():
         _, adapter, _, offset, _ = patches[-1]
+        difference = adapter[1][0] if isinstance(adapter, tuple) and adapter[0] == "diff" else None
+        if difference is not None and difference.shape != get_attr(patcher.model, key).shape:
+            return True
         if not isinstance(adapter, LoRAAdapter) or offset is not None:
             continue
         up, down = adapter.weights[:2]

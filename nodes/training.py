@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..portrait import presets, subjects
+from ..portrait import subjects
 from ..portrait.report import Limits
 from ..portrait.sheet import Tile, draw_sheet
 from ..portrait.tensors import to_image, to_uint8
@@ -138,15 +138,18 @@ class PortraitTrainLoRA(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, preset: Any = None, name: Any = None) -> bool | str:
-        """Refuse an unknown preset and a name that is none before anything runs."""
-        wrong = presets.refusal("training preset", _one(preset), train_settings.names())
-        if wrong is None and isinstance(_one(name), str):
+    def validate_inputs(cls, name: Any = None) -> bool | str:
+        """Refuse a name that is none before anything runs.
+
+        ComfyUI blames every input that is asked for here, so the preset, which the canvas offers in a list, is checked
+        when the node runs.
+        """
+        if isinstance(_one(name), str):
             try:
                 subjects.clean_name(_one(name))
             except subjects.SubjectError as error:
-                wrong = str(error)
-        return wrong or True
+                return str(error)
+        return True
 
     @classmethod
     def execute(cls, **given: list[Any]) -> io.NodeOutput:

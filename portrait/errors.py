@@ -9,5 +9,12 @@ class PortraitError(Exception):
     are listed in runner/client/errors.json.
     """
 
+    # ComfyUI shows an error's module, which for a pack begins with the folder that it is installed in.
+    __module__ = "portrait_studio"
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__module__ = PortraitError.__module__
+
     key = "failed"
     exit_code = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -10,6 +11,7 @@ import numpy as np
 
 from . import decoding
 from .decoding import PhotoError
+from .presets import shown
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"}
@@ -35,13 +37,17 @@ def list_folder(root: Path, folder: str) -> list[Path]:
     Raises PhotoError when the folder is absolute, leaves `root`, does not exist or holds no picture.
     """
     place = inside(root, folder)
-    if not place.is_dir():
-        raise PhotoError(f"There is no folder {folder!r} in {root.name}/; put the photos there or correct the name.")
-    paths = [
-        path
-        for path in place.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-    ]
+    try:
+        paths = [
+            inside(root, path.relative_to(root).as_posix())  # a link in the folder must not lead out of it either
+            for path in place.iterdir()
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        ]
+    except OSError as error:
+        raise PhotoError(
+            f"There is no folder {shown(folder)} in {root.name}/ that can be read ({error.strerror}); put the photos "
+            "there or correct the name."
+        ) from None
     if not paths:
         raise PhotoError(
             f"The folder {folder or '.'!r} in {root.name}/ holds no photos; add JPEG, PNG, WebP or TIFF files."
@@ -57,14 +63,17 @@ def inside(root: Path, name: str) -> Path:
     name = name.strip()
     absolute = PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or PureWindowsPath(name).root
     if absolute or ".." in PureWindowsPath(name).parts or "\0" in name:
-        raise PhotoError(f"{name!r} leads outside {root.name}/; name a file or folder inside it.")
+        raise PhotoError(f"{shown(name)} leads outside {root.name}/; name a file or folder inside it.")
     path = root / name
     try:
         outside = not path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError) as error:
-        raise PhotoError(f"{name!r} is not a usable file name ({error}); rename it.") from error
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.lstat()
+    except (OSError, RuntimeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise PhotoError(f"{shown(name)} is not a usable file name ({why}); rename it.") from error
     if outside:
-        raise PhotoError(f"{name!r} is a link that leads outside {root.name}/; copy the photos inside instead.")
+        raise PhotoError(f"{shown(name)} is a link that leads outside {root.name}/; copy the photos inside instead.")
     return path
 
 

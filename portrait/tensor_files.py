@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,13 +81,18 @@ def lora_fault(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
         for ending, other in (*_PAIRS, *(pair[::-1] for pair in _PAIRS)):
             if name.endswith(ending) and name[: -len(ending)] + other not in shapes:
                 return f"{name!r} lacks its other half"
-    for up, down in _PAIRS:
-        for name in shapes:
-            if name.endswith(up):
-                stem = name[: -len(up)]
-                if fault := _rank_fault(stem, shapes[name], shapes[stem + down], shapes.get(f"{stem}.lora_mid.weight")):
-                    return fault
+    for stem, up, down in lora_pairs(shapes):
+        if fault := _rank_fault(stem, shapes[up], shapes[down], shapes.get(f"{stem}.lora_mid.weight")):
+            return fault
     return None
+
+
+def lora_pairs(names: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield (layer, name of the matrix that widens, name of the one that narrows) for each layer of a LoRA."""
+    for up, down in _PAIRS:
+        for name in names:
+            if name.endswith(up) and name[: -len(up)] + down in names:
+                yield name[: -len(up)], name, name[: -len(up)] + down
 
 
 def _rank_fault(stem: str, up: tuple[int, ...], down: tuple[int, ...], mid: tuple[int, ...] | None) -> str | None:

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from ...portrait.errors import PortraitError
 from ..client import events
+from .printable import PrintableConsole, json_text, printable
 
-out, err = Console(), Console(stderr=True)
+out, err = PrintableConsole(), PrintableConsole(stderr=True)
 
 
 def say(text: str) -> None:
@@ -25,7 +25,12 @@ def say(text: str) -> None:
 
 def write_json(row: Mapping[str, Any]) -> None:
     """Write one JSON object as one line of stdout."""
-    sys.stdout.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+    write_text(json_text(row) + "\n")
+
+
+def write_text(text: str) -> None:
+    """Write what a program reads to stdout; see json_text for what others wrote."""
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 
@@ -38,8 +43,15 @@ def write_event(key: str, **fields: Any) -> None:
 
 def print_event(event: events.Event) -> None:
     """Write an event as one line of stdout."""
-    sys.stdout.write(event.to_json() + "\n")
-    sys.stdout.flush()
+    write_json(json.loads(event.to_json()))
+
+
+def agreed(question: str) -> bool:
+    """Ask a person on stderr; no answer is no."""
+    try:
+        return typer.confirm(printable(question), err=True)
+    except typer.Abort:
+        return False
 
 
 @contextmanager
@@ -50,5 +62,6 @@ def reporting(as_json: bool) -> Iterator[None]:
     except PortraitError as error:
         if as_json:
             print_event(events.Failed(error=error.key, message=str(error), exit_code=error.exit_code))
-        say(f"[red]{escape(str(error))}[/]")
+        # In one line, whatever a name or a server put into it.
+        say(f"[red]{escape(' '.join(str(error).split()))}[/]")
         raise typer.Exit(error.exit_code) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +14,9 @@ from rich.table import Column, Table
 from ..client import Client, OutputError
 from ..graph import Migration, migrate, read
 from ..jobs import build, output
-from .console import out, reporting, say, write_json
+from .console import out, reporting, say, write_json, write_text
 from .options import DEFAULT_HOST, Graph, Host, Json
+from .printable import json_text
 
 graphs = typer.Typer(help="Look into a graph and convert it.", no_args_is_help=True)
 
@@ -29,9 +29,9 @@ def to_api(
 ) -> None:
     """Convert a UI graph to API format, as the host's own nodes declare themselves."""
     with reporting(False), Client(host) as client:
-        text = json.dumps(build.to_api(client, graph), ensure_ascii=False, indent=2) + "\n"
+        text = json_text(build.to_api(client, graph), indent=2) + "\n"
         if target is None:
-            sys.stdout.write(text)
+            write_text(text)
         else:
             output.replace(output.prepare(target.parent) / target.name, text.encode())
 
@@ -43,7 +43,7 @@ def parameters(graph: Graph, as_json: Json = False) -> None:
         found = build.parameter_rows(graph)
         if as_json:
             for row in found:
-                sys.stdout.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+                write_json(row)
             return
         table = Table(Column("parameter", no_wrap=True), "type", "default", "range", "what it does")
         for row in found:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -12,7 +10,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from ..client import AddressError, Client, HostInfo
-from .console import err, out, reporting
+from .console import err, out, reporting, write_json
 from .options import DEFAULT_HOST, Json
 
 
@@ -34,7 +32,7 @@ def hosts_command(
                 failures.append(error)
                 found = {"url": url, "error": error.key, "message": str(error)}
             if as_json:
-                sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+                write_json(found)
         if not as_json:
             if table.row_count:
                 out.print(table)
@@ -47,4 +45,4 @@ def hosts_command(
 def _host_row(info: HostInfo) -> list[str]:
     memory = f"{info.vram_free / 2**30:.1f}/{info.vram_total / 2**30:.1f} GiB"
     queue = f"{info.running + info.pending} jobs" if info.running + info.pending else "idle"
-    return [escape(info.url), info.version, escape(info.device), memory, queue, "yes" if info.pack else "no"]
+    return [escape(info.url), escape(info.version), escape(info.device), memory, queue, "yes" if info.pack else "no"]

@@ -27,7 +27,7 @@ from ..assets import (
     target_of,
 )
 from ..client import exit_code
-from .console import err, reporting, say, write_event
+from .console import agreed, err, reporting, say, write_event
 from .options import ComfyUI, Configs, Json, Yes, folders_of
 
 models = typer.Typer(help="The model files that graphs need.", no_args_is_help=True)
@@ -106,10 +106,7 @@ def _agreed(takes: list[ModelState]) -> bool:
     known = sum(one.model.size for one in takes)
     code = ", some of them pickles, which can carry code" if any(one.pickled for one in takes) else ""
     words = f"Fetch {len(takes)} file{'s' * (len(takes) != 1)} ({size_words(known)}{code})?"
-    try:
-        return typer.confirm(words, err=True)
-    except typer.Abort:
-        return False
+    return agreed(words)
 
 
 def _take(one: ModelState, folders: ModelFolders, as_json: bool) -> str:

@@ -22,7 +22,7 @@ from ..assets import (
     required_packs,
 )
 from ..client import exit_code
-from .console import err, reporting, say, write_event
+from .console import agreed, err, reporting, say, write_event
 from .options import ComfyUI, Configs, Json, Yes, folders_of
 
 packs = typer.Typer(help="The node packs that graphs stand on.", no_args_is_help=True)
@@ -104,10 +104,7 @@ def _table(pinned: list[Pin]) -> Table:
 
 def _agreed(pinned: list[Pin]) -> bool:
     words = f"Install {len(pinned)} pack{'s' * (len(pinned) != 1)} into custom_nodes? They run as part of ComfyUI"
-    try:
-        return typer.confirm(words, err=True)
-    except typer.Abort:
-        return False
+    return agreed(words)
 
 
 def _install(pin: Pin, custom_nodes: Path, as_json: bool) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,7 +13,7 @@ from rich.markup import escape
 
 from ..client import Client, events, exit_code
 from ..jobs import build, job_id, output, run, upload_photos
-from .console import err, print_event, reporting
+from .console import err, print_event, reporting, write_json
 from .display import Display
 from .options import DEFAULT_HOST, Graph, Host, Json, Settings
 
@@ -58,7 +56,7 @@ def check_command(graph: Graph, settings: Settings = None, host: Host = DEFAULT_
         findings = build.check(client, graph, build.parse_settings(settings or []))
         for finding in findings:
             if as_json:
-                sys.stdout.write(json.dumps(asdict(finding), ensure_ascii=False) + "\n")
+                write_json(asdict(finding))
             else:
                 mark = "[red]✗[/]" if finding.level == "error" else "[yellow]![/]"
                 err.print(f"{mark} {escape(finding.message)}", highlight=False, soft_wrap=True)

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from ...portrait import subject_store as store
 from ...portrait.lock import locked
 from ...portrait.subjects import SubjectError
-from .console import out, reporting, say, write_event, write_json
+from .console import agreed, out, reporting, say, write_event, write_json
 from .options import ComfyUI, Json, Store, Yes, store_of
 
 subjects = typer.Typer(help="The trained subjects of a host.", no_args_is_help=True)
@@ -106,7 +106,9 @@ def delete_command(
     with reporting(as_json):
         root = store_of(comfyui, folder)
         facts = store.facts(name, root)
-        if not (yes or as_json) and not _agreed(name, len(facts["files"]), facts["size"]):
+        if not (yes or as_json) and not agreed(
+            f"Delete {name} ({len(facts['files'])} files, {_size(facts['size'])}) for good?"
+        ):
             raise SubjectError("Nothing was deleted, since nobody said yes: answer y, or give --yes.")
         if as_json and not yes:
             raise SubjectError("Nothing was deleted: --json does not ask, so give --yes.")
@@ -118,13 +120,6 @@ def delete_command(
             f"[green]✓[/] {escape(name)} is gone: {len(removed)} files. Pictures in ComfyUI's output and temp folders, "
             "photos in its input folder, and exports are yours to delete."
         )
-
-
-def _agreed(name: str, files: int, size: int) -> bool:
-    try:
-        return typer.confirm(f"Delete {name} ({files} files, {_size(size)}) for good?", err=True)
-    except typer.Abort:
-        return False
 
 
 def _words(value: object) -> str:

@@ -91,6 +91,46 @@ def test_a_lora_whose_layers_have_other_shapes_is_refused(run_graph, subject):
     assert "does not fit the layers of this checkpoint" in run.error
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("lora_up.weight", np.nan, "holds numbers that are not finite"),
+        ("lora_down.weight", np.inf, "holds numbers that are not finite"),
+        ("alpha", np.nan, "holds numbers that are not finite"),
+        ("lora_up.weight", 1e30, "are too large to multiply"),
+        ("alpha", 1e30, "are too large to multiply"),
+    ],
+)
+def test_a_lora_that_would_paint_a_black_picture_is_refused_by_name(run_graph, subject, name, value, says):
+    tensors = lora("diffusion_model.time_embed.0", 1280, 320)
+    spoiled = tensors[f"diffusion_model.time_embed.0.{name}"]
+    spoiled[(0,) * spoiled.ndim] = value
+    person = subject(tensors)
+    run = run_graph(graph(subject=person.name))
+    assert run.status == "error"
+    assert f"The LoRA of subject '{person.name}' cannot be used" in run.error
+    assert says in run.error
+
+
+def test_a_lora_whose_ranks_do_not_fit_is_refused_by_name(run_graph, subject, comfyui):
+    person = subject(lora("diffusion_model.time_embed.0", 1280, 320))
+    tensors = lora("diffusion_model.time_embed.0", 1280, 320)
+    down = tensors["diffusion_model.time_embed.0.lora_down.weight"]
+    tensors["diffusion_model.time_embed.0.lora_down.weight"] = np.concatenate((down, down))
+    save_file(tensors, person.lora)
+    run = run_graph(graph(subject=person.name))
+    assert run.status == "error"
+    assert "the ranks 4 and 8, which do not fit each other" in run.error
+
+
+def test_an_error_shows_no_folder_of_this_machine(run_graph, subject):
+    person = subject(lora("diffusion_model.elsewhere", 8, 8))
+    run = run_graph(graph(subject=person.name))
+    (failure,) = [data for kind, data in run.messages if kind == "execution_error"]
+    assert failure["exception_type"] == "portrait_studio.PortraitError"
+    assert "/" not in failure["exception_message"]
+
+
 def test_an_unknown_subject_is_refused_before_anything_runs(post):
     answer = post(graph(subject="../nobody"))
     assert "prompt_id" not in answer

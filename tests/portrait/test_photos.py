@@ -332,3 +332,27 @@ def test_every_unreadable_photo_of_a_set_is_named_at_once(tmp_path):
 def test_names_of_any_script_have_a_natural_order(names):
     keys = sorted(names, key=photos.natural_key)
     assert sorted(keys, key=photos.natural_key) == keys
+
+
+def test_a_folder_reads_no_more_through_links_than_names_do(tmp_path):
+    root = tmp_path / "input"
+    (root / "Anna").mkdir(parents=True)
+    for path in (tmp_path / "secret.jpg", root / "shared.jpg"):
+        Image.fromarray(CORNERS).save(path)
+    (root / "Anna" / "1.jpg").symlink_to(root / "shared.jpg")
+    assert [path.name for path in photos.list_folder(root, "Anna")] == ["1.jpg"]
+    (root / "Anna" / "2.jpg").symlink_to(tmp_path / "secret.jpg")
+    for act in (lambda: photos.list_folder(root, "Anna"), lambda: photos.inside(root, "Anna/2.jpg")):
+        with pytest.raises(PhotoError, match=r"'Anna/2.jpg' is a link that leads outside input/; copy the photos"):
+            act()
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a/" * 5000, "\ud800", "사" * 100])
+def test_a_folder_name_that_no_disk_takes_is_one_short_sentence(tmp_path, name):
+    root = tmp_path / "input"
+    root.mkdir()
+    for act in (lambda: photos.list_folder(root, name), lambda: photos.read(photos.inside(root, name))):
+        with pytest.raises(PhotoError) as told:
+            act()
+        assert len(str(told.value)) < 400
+        str(told.value).encode()
