@@ -5,23 +5,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import presets, subjects
+from . import presets, reading, subjects, tensor_files
 from .errors import PortraitError
 from .subjects import CARD, LORA, REPLACED, TRAINING, WRITING, SubjectError
 
-# What a card may say about a person to somebody else. Photos, their hashes and names, and embeddings (which tell a
-# person's face from others') stay.
-_HANDED_ON = ("trained", "trainer", "base", "settings", "steps", "chosen", "likeness_before", "checkpoints", "licence")
+# What no key of a card that is handed on may be about, whatever it lies in.
 _IDENTIFYING = ("photo", "held_out", "reference", "embedding", "file", "folder", "path", "names")
+_PATH = re.compile(r"/|~|[A-Za-z]:[/\\]|\\\\|file:")
 DELETING = ".deleting-"
 _HIDDEN = (WRITING, REPLACED, DELETING)  # how folders begin that hold half-done work of a process that was killed
 
@@ -100,7 +101,7 @@ def export(name: str, root: Path, target: Path, lora_only: bool = False) -> Path
         target.parent.mkdir(parents=True, exist_ok=True)
         with _beside(target) as part:
             if lora_only:
-                shutil.copyfile(subject.lora, part)
+                _copy_lora(subject, part)
             else:
                 _pack(subject, part)
             part.replace(target)
@@ -310,21 +311,40 @@ def _bury(folder: Path, root: Path) -> None:
 
 def _pack(subject: subjects.Subject, target: Path) -> None:
     told = {"name": subject.name, "trigger": subject.trigger, "class_word": subject.class_word, "lora": LORA}
-    told |= {key: _without_identity(subject.card[key]) for key in _HANDED_ON if key in subject.card}
+    told |= {key: _without_identity(subject.card[key]) for key in handed_on()["card"] if key in subject.card}
     text = json.dumps(told, ensure_ascii=False, indent=2) + "\n"
     note = READ_ME.format(name=subject.name, lora=LORA, words=subject.prompt_words)
     # A LoRA does not compress.
     with zipfile.ZipFile(target, "w") as archive:
-        archive.write(str(subject.lora), f"{subject.name}/{LORA}")
+        with _beside(target.with_name(LORA)) as lora:
+            _copy_lora(subject, lora)
+            archive.write(lora, f"{subject.name}/{LORA}")
         archive.writestr(f"{subject.name}/{CARD}", text)
         archive.writestr(f"{subject.name}/README.txt", note)
+
+
+def _copy_lora(subject: subjects.Subject, target: Path) -> None:
+    assert subject.lora is not None
+    try:
+        tensor_files.copy_with_metadata(subject.lora, target, handed_on()["lora"])
+    except (reading.ReadError, ValueError) as error:
+        raise SubjectError(f"{subject.lora.name} of subject {subject.name!r} cannot be read ({error}).") from None
+
+
+@cache
+def handed_on() -> dict[str, list[str]]:
+    """Return handed_on.json: the keys of a `card` and of a `lora`'s metadata that tell of no person and no machine."""
+    return json.loads(Path(__file__).with_name("handed_on.json").read_text("utf-8"))
 
 
 def _without_identity(value: Any) -> Any:
     if isinstance(value, Mapping):
         kept = {key: one for key, one in value.items() if not any(word in str(key).lower() for word in _IDENTIFYING)}
         return {key: _without_identity(one) for key, one in kept.items()}
-    return [_without_identity(one) for one in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_without_identity(one) for one in value]
+    # A path begins with the folder of whoever wrote the card.
+    return re.split(r"[/\\]", value)[-1] if isinstance(value, str) and _PATH.match(value) else value
 
 
 @contextlib.contextmanager

@@ -6,8 +6,10 @@ The format: eight bytes with the length of a JSON header, the header, then the t
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +68,24 @@ def read_header(path: Path, links: bool = True) -> Header:
         raise ValueError("it is cut short, or longer than it says")
     shapes = {name: tuple(entry["shape"]) for name, entry in raw.items()}
     return Header(shapes, {name: entry["dtype"] for name, entry in raw.items()}, about)
+
+
+def copy_with_metadata(source: Path, target: Path, kept: Collection[str]) -> None:
+    """Copy a safetensors file with none of its metadata but `kept`; the tensors' bytes are copied as they are.
+
+    Raises reading.ReadError and ValueError as `read_header` does, OSError when the target cannot be written.
+    """
+    metadata = read_header(source).metadata
+    with reading.opened(source) as file, target.open("wb") as copy:
+        length = int.from_bytes(file.read(8), "little")
+        text = file.read(length)
+        if not set(metadata) <= set(kept):
+            header = reading.parse_json(text)
+            header["__metadata__"] = {key: value for key, value in metadata.items() if key in kept}
+            text = json.dumps(header, separators=(",", ":")).encode()
+            text += b" " * (-len(text) % 8)  # the format wants the tensors to begin at a multiple of eight
+        copy.write(len(text).to_bytes(8, "little") + text)
+        shutil.copyfileobj(file, copy)
 
 
 def lora_fault(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
