@@ -150,7 +150,7 @@ function offer() {
   panel.append(status, element("div", { marginTop: "10px" }, say.real));
   panel.append(...distinct(missing.flatMap((one) => one.models.filter((model) => !isPocket(model)))).map(link));
   panel.append(button(say.use, () => setReal(found)), button(say.close, () => panel.remove()));
-  document.body.append(panel);
+  app.canvas.canvas.parentElement.append(panel);
 }
 
 const name = "PortraitStudio.MissingModels";
