@@ -1,5 +1,10 @@
 """The one module that imports ComfyUI's V3 node API, so that a change of that API is met in one place."""
 
-from comfy_api.latest import ComfyExtension, io, ui
+try:
+    from comfy_api.latest import ComfyExtension, io, ui
+except ImportError as error:  # ComfyUI writes the sentence into its log and goes on without the pack
+    raise ImportError(
+        f"Portrait Studio needs a ComfyUI with the V3 node API, and this one lacks it ({error}); update ComfyUI."
+    ) from None
 
 __all__ = ["ComfyExtension", "io", "ui"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import sys
 from pathlib import Path
 
@@ -12,13 +13,25 @@ import pytest
 from portrait_studio.runner.client import host as hosts
 from portrait_studio.runner.demo.studio import model_paths
 
+from .host_parts import wrong
+
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
 def comfyui() -> Path:
-    """The folder of ComfyUI's main.py; install.py test sets it."""
-    return Path(os.environ.get("PORTRAIT_STUDIO_COMFYUI", ROOT / ".studio" / "ComfyUI"))
+    """The folder of ComfyUI's main.py, which has all that this pack uses of it; install.py test sets it."""
+    folder = Path(os.environ.get("PORTRAIT_STUDIO_COMFYUI", ROOT / ".studio" / "ComfyUI"))
+    missing = wrong(folder) if (folder / "comfy").is_dir() else []
+    assert not missing, f"This ComfyUI is not as trainer/host.py needs it: {' '.join(missing)}"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def version(comfyui: Path) -> str:
+    """The version that this ComfyUI says it is."""
+    namespace = runpy.run_path(str(comfyui / "comfyui_version.py"))
+    return namespace["__version__"]
 
 
 @pytest.fixture(scope="session")

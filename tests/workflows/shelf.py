@@ -39,3 +39,21 @@ POCKET = {
 def recorded() -> dict[str, Any]:
     """Return the interfaces of the packs' nodes as the real packs gave them in /object_info."""
     return json.loads(RECORDED.read_text("utf-8"))
+
+
+def without_news(made: dict[str, Any], shipped: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]:
+    """Return a prompt without the inputs that only this host has, where they are at their default.
+
+    A newer ComfyUI gives an old node one more widget; a graph from before it runs as it did.
+    """
+
+    def known(node: str, body: dict[str, Any], name: str, value: Any) -> bool:
+        groups = object_info.get(body["class_type"], {}).get("input", {}).values()
+        options = next((group[name][1] for group in groups if name in group and len(group[name]) > 1), {})
+        return name in shipped.get(node, {}).get("inputs", ()) or value != options.get("default", ...)
+
+    return {
+        node: body
+        | {"inputs": {name: value for name, value in body["inputs"].items() if known(node, body, name, value)}}
+        for node, body in made.items()
+    }

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -32,6 +33,39 @@ def post(url: str, body: dict) -> None:
     urllib.request.urlopen(
         urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     ).close()
+
+
+def worker_dies(host, guest: Client, fresh) -> None:
+    """A node without inputs that nothing asks for, sent by another client, kills the worker; newer hosts refuse it."""
+    wedge = fresh() | {"lonely": {"class_type": "EmptyImage"}}
+    sent = {"prompt": wedge, "prompt_id": "wedge", "client_id": guest.client_id}
+    try:
+        post(f"{host.url}/prompt", sent)
+    except urllib.error.HTTPError as refusal:
+        assert refusal.code == 400
+        assert guest.follow(guest.submit(fresh())).state == "success"
+        return
+    time.sleep(0.5)
+    with Client(host.url, start_grace=8.0) as watcher:
+        assert watcher.queue() == (["wedge"], [])
+        # The host's log tells, to the job itself and to one that waits behind it.
+        behind = watcher.submit(fresh())
+        for dead in ("wedge", behind):
+            watcher.submit(wedge, dead, find=True)
+            with pytest.raises(StalledError, match=rf"worker .* is dead, as its log tells, and job {dead}"):
+                watcher.follow(dead, timeout=30)
+    with Client(host.url, start_grace=1.5) as watcher:
+        # A host that shows no log: its silence tells.
+        watcher.worker_died = lambda: False
+        watcher.submit(wedge, "wedge", find=True)
+        with pytest.raises(StalledError, match=r"worker .* is dead: it took job wedge"):
+            watcher.follow("wedge", timeout=30)
+        # Behind it a job waits for ever: its own time limit ends that.
+        watcher.cancel(behind)
+        waiting = watcher.submit(fresh())
+        with pytest.raises(JobTimeoutError, match=r"still waiting after 1 s; it was cancelled"):
+            watcher.follow(waiting, timeout=1.0)
+        assert watcher.queue() == (["wedge"], [])
 
 
 def test_a_host_that_dies_in_mid_job_and_one_whose_worker_dies(start_host, fresh, tmp_path):
@@ -62,30 +96,7 @@ def test_a_host_that_dies_in_mid_job_and_one_whose_worker_dies(start_host, fresh
                 # The same client works with the new server, and the job can be run again.
                 assert run(Job(fresh()), guest, tmp_path).state == "success"
 
-                # A node without inputs that nothing asks for, sent by another client, kills the worker.
-                wedge = fresh() | {"lonely": {"class_type": "EmptyImage"}}
-                post(f"{second.url}/prompt", {"prompt": wedge, "prompt_id": "wedge", "client_id": guest.client_id})
-                time.sleep(0.5)
-                with Client(second.url, start_grace=8.0) as watcher:
-                    assert watcher.queue() == (["wedge"], [])
-                    # The host's log tells, to the job itself and to one that waits behind it.
-                    behind = watcher.submit(fresh())
-                    for dead in ("wedge", behind):
-                        watcher.submit(wedge, dead, find=True)
-                        with pytest.raises(StalledError, match=rf"worker .* is dead, as its log tells, and job {dead}"):
-                            watcher.follow(dead, timeout=30)
-                with Client(second.url, start_grace=1.5) as watcher:
-                    # A host that shows no log: its silence tells.
-                    watcher.worker_died = lambda: False
-                    watcher.submit(wedge, "wedge", find=True)
-                    with pytest.raises(StalledError, match=r"worker .* is dead: it took job wedge"):
-                        watcher.follow("wedge", timeout=30)
-                    # Behind it a job waits for ever: its own time limit ends that.
-                    watcher.cancel(behind)
-                    waiting = watcher.submit(fresh())
-                    with pytest.raises(JobTimeoutError, match=r"still waiting after 1 s; it was cancelled"):
-                        watcher.follow(waiting, timeout=1.0)
-                    assert watcher.queue() == (["wedge"], [])
+                worker_dies(second, guest, fresh)
             finally:
                 second.stop()
             begin = time.monotonic()

@@ -29,7 +29,7 @@ def start(*arguments: str) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
 
 
-def test_run_leaves_images_with_records_and_tells_how_it_went(graph, host, tmp_path):
+def test_run_leaves_images_with_records_and_tells_how_it_went(graph, host, version, tmp_path):
     out = tmp_path / "결과 out"
     told = invoke("run", graph(), "--host", host.url, "--out", out)
     assert told.exit_code == 0, told.stderr
@@ -41,7 +41,7 @@ def test_run_leaves_images_with_records_and_tells_how_it_went(graph, host, tmp_p
         assert json.loads(opened.info["prompt"])["9"]["class_type"] == "SaveImage"
     record = json.loads(Path(f"{image}.json").read_text("utf-8"))
     assert record["graph"]["name"] == "초상 graph"
-    assert record["host"]["version"] == "0.3.75"
+    assert record["host"]["version"] == version
     assert record["partial"] is record["reused"] is False
 
 
@@ -228,11 +228,11 @@ def test_the_same_id_finds_the_job_again(graph, host, tmp_path):
     assert len(list((tmp_path / "b").glob("*.png"))) == 1
 
 
-def test_hosts_tells_what_is_there(host):
+def test_hosts_tells_what_is_there(host, version):
     told = invoke("hosts", host.url, "http://127.0.0.1:9", "--json")
     assert told.exit_code == EXIT_CODES["address"]["code"]
     there, nothing = map(json.loads, told.stdout.splitlines())
-    assert there["version"] == "0.3.75"
+    assert there["version"] == version
     assert there["device"] == "cpu"
     assert (there["running"], there["pending"]) == (0, 0)
     assert nothing["error"] == "nothing_there"

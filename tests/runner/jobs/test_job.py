@@ -199,4 +199,7 @@ def test_several_jobs_can_be_under_way_through_one_client(client, fresh):
         assert client.follow(prompt_id).outputs["9"]["images"]
     for prompt_id, mine in heard.items():
         assert {event.prompt_id for event in mine} == {prompt_id}
-        assert sum(isinstance(event, events.NodeProgress) for event in mine) == 5
+        steps = [event.value for event in mine if isinstance(event, events.NodeProgress)]
+        assert steps  # newer hosts leave some out when they come fast
+        assert steps == sorted(set(steps))
+        assert set(steps) <= {1, 2, 3, 4, 5}
