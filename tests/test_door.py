@@ -6,6 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).parents[1]
 # As ComfyUI's load_custom_node does: the folder is imported, and its entrypoint awaited.
 LOADER = """
@@ -53,3 +58,15 @@ def test_a_fork_without_the_v3_api_is_told_in_one_sentence(tmp_path):
     said = loaded_by(tmp_path, "0.9.0")[1]
     assert said.endswith("this one lacks it (No module named 'comfy_api.latest'); update ComfyUI.")
     assert "Portrait Studio needs a ComfyUI with the V3 node API" in said
+
+
+def test_the_oldest_comfyui_asked_for_is_the_oldest_that_was_tried():
+    rows = tomllib.loads((ROOT / "tests" / "hosts.toml").read_text("utf-8"))["host"]
+    versions = [tuple(map(int, row["version"].split("."))) for row in rows]
+    assert versions == sorted(versions)
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["comfy"]["requires-comfyui"]
+    assert asked == f">={rows[0]['version']}"
+    assert f'OLDEST = "{rows[0]["version"]}"' in (ROOT / "__init__.py").read_text("utf-8")
+    for row in rows:
+        assert {"version", "tree", "with"} <= set(row)
+        assert ("ran" in row) == ("when" in row) == ("passed" in row) == ("failed" in row)
