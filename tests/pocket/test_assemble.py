@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -195,3 +196,33 @@ def test_the_shipped_shards_are_whole_and_small_enough():
     assert {p.name for p in WEIGHTS.glob("*.safetensors")} == set(shards)
     assert sum(map(len, shards.values())) <= 36_000_000
     assert max(map(len, shards.values())) <= 16_000_000
+
+
+def test_the_shards_may_be_in_the_zip_of_a_release(weights, tmp_path):
+    folder = tmp_path / "pocket"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / assembly.ARCHIVE, "w") as packed:
+        for shard in weights.glob("*.safetensors"):
+            packed.write(shard, shard.name)
+    paths = assemble(tmp_path / "models", zipfile.Path(folder / assembly.ARCHIVE), pins_dir=weights)
+    assert all(path.is_file() for path in paths)
+
+
+def test_a_zip_whose_shard_is_another_is_refused_and_nothing_is_written(weights, tmp_path):
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as packed:
+        for shard in weights.glob("*.safetensors"):
+            packed.writestr(shard.name, shard.read_bytes()[::-1])
+    with pytest.raises(AssemblyError, match=r"has sha256 .* where pins.json says"):
+        assemble(tmp_path / "models", zipfile.Path(tmp_path / "odd.zip"), pins_dir=weights)
+    assert not (tmp_path / "models").exists()
+
+
+def test_only_whole_sets_of_shards_are_offered(tmp_path):
+    half, whole = tmp_path / "half", tmp_path / "whole"
+    for folder in (half, whole):
+        folder.mkdir()
+    (half / assembly.ARCHIVE).write_bytes(b"no zip")
+    with zipfile.ZipFile(whole / assembly.ARCHIVE, "w") as packed:
+        for name in json.loads((WEIGHTS / PINS).read_text("utf-8"))["shards"]:
+            packed.writestr(name, b"")
+    assert set(assembly.places(half, whole)) == {"in this pack", f"whole/{assembly.ARCHIVE}"}
