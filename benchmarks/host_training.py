@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import signal
@@ -66,7 +67,8 @@ class Measurement:
         job |= {"task": task, "comfyui": str(self.given.comfyui), "small": self.given.small}
         job["arguments"] = [*job.get("arguments", []), *(["--cpu"] if self.given.small else [])]
         command = [sys.executable, str(ROOT / "benchmarks" / "in_host.py"), json.dumps(job)]
-        return self.lines(command, most)
+        asynchronous = {} if NATIVE in job["arguments"] else {"PYTORCH_CUDA_ALLOC_CONF": "backend:cudaMallocAsync"}
+        return self.lines(command, most, env=os.environ | asynchronous)
 
     def lines(self, command: Sequence[str], most: float, **options: Any) -> list[dict[str, Any]]:
         """Run a command and return its lines of JSON, and at last how it ended."""
@@ -143,7 +145,8 @@ def through_a_host(name: str, here: Measurement, preset: str) -> dict[str, Any]:
             found["failed"] = f"{type(error).__name__}: {error}"[:1500]
         finally:
             stop.cancel()
-        os.killpg(host.process.pid, signal.SIGINT)  # an orderly exit, which frees all that the host manages
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(host.process.pid, signal.SIGINT)  # an orderly exit, which frees all that the host manages
         try:
             found["exit"] = host.process.wait(30)
         except subprocess.TimeoutExpired:

@@ -162,7 +162,7 @@ def loaded(file: str) -> tuple[Any, Any, Any]:
 
 
 @contextlib.contextmanager
-def training(file: str, settings: TrainSettings) -> Iterator[Any]:
+def training(file: str, settings: TrainSettings, recorded: bool = True) -> Iterator[Any]:
     """Give the training of a case, its LoRA attached, before its first step."""
     import torch
 
@@ -178,7 +178,8 @@ def training(file: str, settings: TrainSettings) -> Iterator[Any]:
         lora = Lora(model.layers, settings.rank, settings.alpha, settings.seed)
         try:
             with lora.attached():
-                model.record(lora.parameters)
+                if recorded:
+                    model.record(lora.parameters)
                 yield Training(Trainee(model, pictures(settings.resolution), settings), lora, settings)
         finally:
             model.close()
@@ -216,6 +217,7 @@ def trainings(job: dict[str, Any], dynamic: bool) -> None:
             first_step=round(first - ready, 2),
             peak_gb=round(torch.cuda.max_memory_allocated() / 1e9, 2) if torch.cuda.is_available() else None,
             dynamic=dynamic,
+            allocator=torch.cuda.get_allocator_backend() if torch.cuda.is_available() else "cpu",
             recorded=recording_works() and not settings.gradient_checkpointing,
         )
 
@@ -227,7 +229,7 @@ def first_step(job: dict[str, Any], dynamic: bool) -> None:
 
     settings = settings_of(CASES[job["cases"][0]], job["small"])
     entered = time.perf_counter()
-    with training(job["files"]["sd15"], settings) as work:
+    with training(job["files"]["sd15"], settings, recorded=False) as work:
         waited()
         ready = time.perf_counter()
         parts: dict[str, float] = {"process to host": entered - BEGAN, "loaded, copied, encoded": ready - entered}
