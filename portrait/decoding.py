@@ -137,7 +137,7 @@ def _photograph(path: Path) -> Iterator[Image.Image]:
     if path.suffix.lower() in HEIF_SUFFIXES or _is_heif(data):
         _register_heif(path.name)
     try:
-        with _strict_pillow(), opened(data) as picture:
+        with _strict_pillow, opened(data) as picture:
             _refuse_giants(path.name, picture.size)
             picture.seek(0)
             yield picture
@@ -259,17 +259,35 @@ def _finished(frame: Image.Image, picture: Image.Image) -> Image.Image:
     return frame
 
 
-@contextlib.contextmanager
-def _strict_pillow() -> Iterator[None]:
-    """Refuse truncated files even if another pack told Pillow to accept them; our size check replaces its warning."""
-    lenient = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+class _Strictness:
+    """Refuses truncated files even if another pack told Pillow to accept them; our size check replaces its warning.
+
+    Both are settings of the process, so the first thread to come in changes them and the last one to leave restores
+    them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._restore = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._restore.callback(setattr, ImageFile, "LOAD_TRUNCATED_IMAGES", ImageFile.LOAD_TRUNCATED_IMAGES)
+                self._restore.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+                ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._restore.close()
+
+
+_strict_pillow = _Strictness()
 
 
 def _giant(name: str, size: tuple[int, int] | None = None) -> str:

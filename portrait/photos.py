@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TypeVar
 
 import numpy as np
 
 from . import decoding
 from .decoding import PhotoError
+from .originals import Photo, open_photo
 from .presets import shown
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"}
 )
+MOST_THREADS = 4  # each holds one reduced photo and its file
+
+T = TypeVar("T")
 
 
 def read(path: Path) -> np.ndarray:
@@ -79,17 +86,34 @@ def inside(root: Path, name: str) -> Path:
 
 def read_all(paths: Iterable[Path]) -> list[np.ndarray]:
     """Return every photograph, or raise one PhotoError that names each file that cannot be read."""
-    photos, complaints = [], []
-    for path in paths:
-        try:
-            photos.append(read(path))
-        except PhotoError as error:
-            complaints.append(str(error))
+    return every(paths, read)
+
+
+def open_all(paths: Iterable[Path]) -> list[Photo]:
+    """Return every photograph reduced, its whole pixels left in its file. Raises PhotoError as `read_all` does."""
+    return every(paths, open_photo)
+
+
+def every(paths: Iterable[Path], reader: Callable[[Path], T]) -> list[T]:
+    """Return what `reader` makes of every file, or raise one PhotoError that names each file that cannot be read."""
+    made, complaints = attempt(paths, reader)
     if len(complaints) > 1:
         raise PhotoError(f"{len(complaints)} photos cannot be read: {' '.join(complaints)}")
     if complaints:
         raise PhotoError(complaints[0])
-    return photos
+    return made
+
+
+def attempt(paths: Iterable[Path], reader: Callable[[Path], T]) -> tuple[list[T], list[str]]:
+    """Return what `reader` makes of the files, several at once, and a sentence about each that it cannot read."""
+    made, complaints = [], []
+    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        for task in [pool.submit(reader, path) for path in paths]:
+            try:
+                made.append(task.result())
+            except PhotoError as error:
+                complaints.append(str(error))
+    return made, complaints
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
