@@ -10,7 +10,8 @@ from ..portrait import crops, identity, presets
 from ..portrait import faces as finder
 from ..portrait.crops import FaceCrops
 from ..portrait.detector import FaceBoxDetector
-from ..portrait.tensors import to_uint8
+from ..portrait.finer import cut_finer
+from ..portrait.tensors import image_photos, original_of, to_uint8
 from .api import io
 from .notice import notice
 
@@ -111,10 +112,10 @@ class PortraitFaceCrop(io.ComfyNode):
         """Find, choose, cut: one batch of crops for each picture or batch of the list."""
         known, embedder = None, identity.embedder()
         if choose[0] == "likeness":
-            pictures = [to_uint8(frame) for photo in references or [] for frame in photo]
-            known, embedder = identity.known_faces(subject[0] if subject else None, pictures)
+            known, embedder = identity.known_faces(subject[0] if subject else None, image_photos(references or []))
         squares, masks, plans, warnings, seen = [], [], [], [], 0
         for pictures in image:
+            original = original_of(pictures)
             pictures = pictures[..., :3]
             frames = [to_uint8(frame) for frame in pictures]
             found = finder.detect_all(frames, min_score[0])
@@ -130,7 +131,7 @@ class PortraitFaceCrop(io.ComfyNode):
                 warnings.append(f"No face was found in {named}; it passes through unchanged.")
             plan = crops.plan(chosen, *pictures.shape[1:3], ratio[0], level[0])
             if plan.regions:
-                squares.append(crops.cut(pictures, plan, size[0], padding[0]))
+                squares.append(cut_finer(pictures, original, plan, size[0], padding[0]))
                 masks.append(crops.face_masks(plan, size[0], pictures.device))
             else:
                 squares.append(crops.letterbox(pictures[0], size[0])[None])

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from ..portrait import identity
+from ..portrait.closeups import close_ups_of
 from ..portrait.errors import PortraitError
-from ..portrait.faces import detect_all
-from ..portrait.tensors import to_uint8
+from ..portrait.tensors import image_photos, singles
 from .api import io
 from .notice import notice
 
@@ -61,11 +61,11 @@ class PortraitIdentityScore(io.ComfyNode):
         names: list[str] | None = None,
     ) -> io.NodeOutput:
         """Measure every image."""
-        frames = [frame for image in images for frame in image]
+        frames = singles(images)
         if not frames:
             raise PortraitError("No images arrived to measure; connect a list or a batch.")
         labels = names if names and len(names) == len(frames) else [f"image {i + 1}" for i in range(len(frames))]
-        photos = [to_uint8(frame) for image in references or [] for frame in image]
+        photos = image_photos(references or [])
         known, embedder = identity.known_faces(subject[0] if subject else None, photos)
         warnings = []
         if known is None:
@@ -75,12 +75,12 @@ class PortraitIdentityScore(io.ComfyNode):
                 else "No subject or reference photos are connected"
             )
             warnings.append(f"{asked}; likeness is not measured.")
-        pixels = [to_uint8(frame) for frame in frames]
-        found = detect_all(pixels)
+        found = close_ups_of(image_photos(frames))
         warnings += [f"No face was found in {label}." for label, own in zip(labels, found, strict=True) if not own]
         scores: list[float | None] = [None] * len(frames)
         if known is not None:
-            for index, embeddings in enumerate(identity.embed_all(pixels, found, embedder)):
+            aligned = [[identity.align(one.pixels, one.seen) for one in own] for own in found]
+            for index, embeddings in enumerate(identity.embed_aligned(aligned, embedder)):
                 scores[index] = max((identity.likeness(each, known) for each in embeddings), default=None)
         measured = [score for score in scores if score is not None]
         mean = sum(measured) / len(measured) if measured else None
@@ -94,4 +94,4 @@ class PortraitIdentityScore(io.ComfyNode):
         listing = [{"name": labels[i], "likeness": None if scores[i] is None else round(scores[i], 4)} for i in ranked]
         said = notice("likeness", warnings, "likeness " + ("not measured" if mean is None else f"{mean:.3f}"), **facts)
         text = json.dumps({**facts, "images": listing, "warnings": warnings}, ensure_ascii=False, indent=1)
-        return io.NodeOutput(images, mean or 0.0, frames[ranked[0]][None], text, ui=said)
+        return io.NodeOutput(images, mean or 0.0, frames[ranked[0]], text, ui=said)

@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
-from ..portrait import contact_sheet, identity, photos, report
+from ..portrait import contact_sheet, decoding, identity, originals, photos, presets, report
 from ..portrait.errors import PortraitError
-from ..portrait.tensors import to_image, to_uint8
+from ..portrait.tensors import image_photos, photo_image, singles, to_image
 from .api import io, ui
 from .notice import notice
 
+SIZES = ("auto", "reduced", "whole")
 EXAMPLES = Path(__file__).resolve().parents[1] / "pocket" / "subjects"
 
 
@@ -53,7 +54,7 @@ class PortraitLoadPhotos(io.ComfyNode):
             display_name="Load Photos",
             category="Portrait Studio/Photos",
             description="Loads the photos of a folder under input/, or those named, as a list: upright, in sRGB, "
-            "each at its own size.",
+            "each in its own shape.",
             inputs=[
                 io.String.Input(
                     "folder",
@@ -68,6 +69,15 @@ class PortraitLoadPhotos(io.ComfyNode):
                     tooltip="Names of uploaded photos under input/, one a line; they follow those of the folder.",
                 ),
                 io.Int.Input("max_photos", default=0, min=0, max=1000, tooltip="At most so many photos; 0 means all."),
+                io.Combo.Input(
+                    "size",
+                    options=list(SIZES),
+                    default=SIZES[0],
+                    optional=True,
+                    tooltip="How large the images are. reduced: about 3 megapixels each; faces are still read from "
+                    "the files. whole: every pixel, 0.6 GB for 48 megapixels. auto: whole for one photo, reduced for "
+                    "several.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="images", is_output_list=True, tooltip="The photos, one by one."),
@@ -76,19 +86,26 @@ class PortraitLoadPhotos(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, folder: str = "", files: str = "", max_photos: int = 0) -> str:
+    def validate_inputs(cls, size: Any = None) -> bool | str:
+        """Refuse an unknown size before anything runs; ComfyUI does not."""
+        return presets.refusal("size", size, SIZES) or True
+
+    @classmethod
+    def fingerprint_inputs(cls, folder: str = "", files: str = "", max_photos: int = 0, size: str = SIZES[0]) -> str:
         """Run again when a file was added, taken away or changed."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(size.encode())
         for path in _paths(folder, files, max_photos):
             facts = path.stat()
             digest.update(f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
     @classmethod
-    def execute(cls, folder: str, files: str, max_photos: int) -> io.NodeOutput:
+    def execute(cls, folder: str, files: str, max_photos: int, size: str = SIZES[0]) -> io.NodeOutput:
         """Read the photos; one sentence names every file that cannot be read."""
         paths = _paths(folder, files, max_photos)
-        images = [to_image(picture) for picture in photos.read_all(paths)]
+        whole = size == "whole" or (size == "auto" and len(paths) == 1)
+        most = decoding.MAX_PIXELS if whole else originals.REDUCED
+        images = photos.every(paths, lambda path: photo_image(originals.open_photo(path, most)))
         return io.NodeOutput(
             images,
             [path.name for path in paths],
@@ -173,21 +190,21 @@ class PortraitPhotoReport(io.ComfyNode):
         """Judge the photos and draw the sheet."""
         from ..trainer.host import ProgressBar
 
-        pictures = [frame[None] for image in images for frame in image]
-        pixels = [to_uint8(picture[0]) for picture in pictures]
+        pictures = singles(images)
+        looked_at = image_photos(pictures)
         limits = report.Limits(
             min_face=min_face[0], max_yaw=max_yaw[0], min_sharpness=min_sharpness[0], same_person=same_person[0]
         )
-        known, embedder = identity.known_faces(subject[0] if subject else None, _uint8_frames(references))
-        bar = ProgressBar(len(pixels))
-        result = report.judge(pixels, names, limits, known, embedder, bar.update_absolute)
-        sheet = to_image(contact_sheet.draw(pixels, result))
+        known, embedder = identity.known_faces(subject[0] if subject else None, image_photos(references or []))
+        bar = ProgressBar(len(pictures))
+        result = report.judge(looked_at, names, limits, known, embedder, bar.update_absolute)
+        sheet = to_image(contact_sheet.draw(looked_at, result))
         facts = result.as_dict()
         rejected = [f"{verdict.name}: {verdict.reason}" for verdict in result.verdicts if not verdict.accepted]
         said = notice(
             "photo_report",
             rejected + result.doubts + result.missing,
-            f"{len(result.accepted)} of {len(pixels)} photos accepted, {len(result.held_out)} of them held out",
+            f"{len(result.accepted)} of {len(pictures)} photos accepted, {len(result.held_out)} of them held out",
             **{key: facts[key] for key in ("accepted", "rejected", "missing", "backend")},
             held_out=[result.verdicts[index].name for index in result.held_out],
             strangers=[result.verdicts[index].name for index in result.strangers],
@@ -208,7 +225,3 @@ def _accepted(pictures: Sequence[torch.Tensor], result: report.Report) -> tuple[
         f"The photo report accepted none of {len(pictures)} photos ({reasons}); add better ones."
     )
     return blocker, blocker
-
-
-def _uint8_frames(images: Sequence[torch.Tensor] | None) -> list:
-    return [to_uint8(frame) for image in images or [] for frame in image]

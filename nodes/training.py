@@ -15,7 +15,7 @@ from PIL import Image
 from ..portrait import subjects
 from ..portrait.report import Limits
 from ..portrait.sheet import Tile, draw_sheet
-from ..portrait.tensors import to_image, to_uint8
+from ..portrait.tensors import image_photos, to_image
 from ..trainer import settings as train_settings
 from ..trainer.photo_set import PhotoSetOptions, prepare
 from .api import io, ui
@@ -162,7 +162,7 @@ class PortraitTrainLoRA(io.ComfyNode):
         images, names = given.pop("images"), given.pop("names", None)
         one = {key: _one(value) for key, value in given.items()}
         chosen = _settings(one)
-        pictures = [to_uint8(frame) for image in images for frame in image]
+        pictures = image_photos(images)
         limits = Limits(same_person=one.get("same_person", Limits().same_person))
         options = PhotoSetOptions(one["trigger"], one["class_word"], limits, flip=one.get("flip", False))
         person, embedder = _known(one.get("person"))

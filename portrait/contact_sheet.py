@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from .lettering import FAINT, INK, PAPER, elided, font, printable, wrapped
+from .originals import AnyPhoto, as_photo
 from .report import Report, Verdict
 
 CELL = 240
@@ -21,8 +22,8 @@ RED = (196, 38, 38)
 BLUE = (29, 78, 190)
 
 
-def draw(photos: Sequence[np.ndarray], report: Report) -> np.ndarray:
-    """Return the contact sheet `[H, W, 3]` (RGB, uint8) of photos `[H, W, 3]` and the report on them."""
+def draw(photos: Sequence[AnyPhoto], report: Report) -> np.ndarray:
+    """Return the contact sheet `[H, W, 3]` (RGB, uint8) of photos and the report on them; each is looked at in turn."""
     count = len(report.verdicts)
     columns = min(MOST_COLUMNS, max(3, math.ceil(math.sqrt(count * 1.4))))
     rows = math.ceil(count / columns)
@@ -39,7 +40,7 @@ def draw(photos: Sequence[np.ndarray], report: Report) -> np.ndarray:
         pen.text((GAP, GAP + 36 + index * LINE), line, FAINT, font(15))
     for index, (photo, verdict) in enumerate(zip(photos, report.verdicts, strict=True)):
         row, column = divmod(index, columns)
-        _cell(sheet, pen, GAP + column * (CELL + GAP), head + row * step_y, photo, verdict)
+        _cell(sheet, pen, GAP + column * (CELL + GAP), head + row * step_y, as_photo(photo).pixels, verdict)
     return np.asarray(sheet)
 
 
@@ -57,12 +58,13 @@ def _cell(
     colour, sign, words = _said(verdict)
     scale = CELL / max(photo.shape[:2])
     size = (max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale)))
-    thumbnail = Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS)
+    thumbnail = Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    on_whole = CELL / (max(verdict.size) or max(photo.shape[:2]))
     corner = (left + (CELL - size[0]) // 2, top + (CELL - size[1]) // 2)
     pen.rectangle((left - 5, top - 5, left + CELL + 4, top + CELL + 4), (226, 226, 224), colour, 4)
     sheet.paste(thumbnail, corner)
     for index, face in enumerate(verdict.faces):
-        x, y, wide, high = (value * scale for value in face.box)
+        x, y, wide, high = (value * on_whole for value in face.box)
         box = (
             max(corner[0], corner[0] + x),
             max(corner[1], corner[1] + y),

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from .alignment import TEMPLATE_SIDE
+from .closeups import close_ups_of
 from .errors import PortraitError
-from .faces import Face, detect_all
+from .faces import Face
+from .originals import AnyPhoto
 
 if TYPE_CHECKING:
     from .warping import Picture
@@ -205,7 +207,7 @@ def likeness_to(image: np.ndarray, person: np.ndarray, with_embedder: Embedder) 
     return measured
 
 
-def known_faces(subject: Any, photos: Sequence[np.ndarray]) -> tuple[np.ndarray | None, Embedder]:
+def known_faces(subject: Any, photos: Sequence[AnyPhoto]) -> tuple[np.ndarray | None, Embedder]:
     """Return the direction `[K]` of a person, and the embedder that measures against it.
 
     `subject` has `references` `[K, D]` (or None) and `backend` (see portrait.subjects); without references the photos
@@ -218,8 +220,7 @@ def known_faces(subject: Any, photos: Sequence[np.ndarray]) -> tuple[np.ndarray 
     return (reference(found) if found else None), embedder()
 
 
-def embed_largest(images: Iterable[np.ndarray], with_embedder: Embedder | None = None) -> list[np.ndarray]:
+def embed_largest(images: Iterable[AnyPhoto], with_embedder: Embedder | None = None) -> list[np.ndarray]:
     """Return the embedding of the largest face of each picture (RGB, uint8) that shows one."""
-    images = list(images)
-    largest = [faces[:1] for faces in detect_all(images)]
-    return [own[0] for own in embed_all(images, largest, with_embedder) if len(own)]
+    aligned = [[align(one.pixels, one.seen) for one in found[:1]] for found in close_ups_of(list(images))]
+    return [own[0] for own in embed_aligned(aligned, with_embedder) if len(own)]

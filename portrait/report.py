@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from . import identity
+from .closeups import CloseUp, found_in
 from .coverage import LEAST_ACCEPTED, VIEWS, missing
-from .duplicates import fingerprint, near_duplicates
+from .duplicates import Fingerprint, fingerprint, near_duplicates
 from .errors import PortraitError
-from .faces import Face, detect_all
+from .faces import Face
 from .grouping import Person, least_likeness, people
 from .held_out import held_out
+from .originals import AnyPhoto, as_photo
 from .quality import Quality, measure_aligned
 from .verdict import Verdict
 
@@ -86,19 +88,22 @@ class Report:
 
 
 def judge(
-    photos: Sequence[np.ndarray],
+    photos: Sequence[AnyPhoto],
     names: Sequence[str] | None = None,
     limits: Limits | None = None,
     person: np.ndarray | None = None,
     embedder: identity.Embedder | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Return the report on photos `[H, W, 3]` (RGB, uint8).
+    """Return the report on photos: arrays `[H, W, 3]` (RGB, uint8), or originals.Photo.
+
+    Each is looked at once, and judged as the whole photo that it stands for: faces that are small in a reduced photo
+    are read from its file.
 
     The subject is `person` (an embedding `[K]`), or else who is in most photos; see grouping.py. In a photo of several
     people the subject's face counts. `progress` is called with (done, total).
 
-    Raises PortraitError when there are no photos or another number of names.
+    Raises PortraitError when there are no photos, another number of names, or a file that changed in the meantime.
     """
     if not photos:
         raise PortraitError("There are no photos to report on; load some first.")
@@ -110,16 +115,15 @@ def judge(
     verdicts: list[Verdict] = []
     seen: list[_Seen] = []
     for start in range(0, len(photos), TOGETHER):
-        found = detect_all(photos[start : start + TOGETHER])
-        seen += _measured(photos[start : start + TOGETHER], found, embedder)
-        for faces in found:
-            verdicts.append(Verdict(names[len(verdicts)], faces=faces))
+        for one in _look(photos[start : start + TOGETHER], embedder):
+            seen.append(one)
+            verdicts.append(Verdict(names[len(verdicts)], faces=one.faces, size=one.size))
             if progress:
                 progress(len(verdicts), len(photos))
     who = _subject(verdicts, seen, person, limits)
-    for index, (photo, verdict, measured) in enumerate(zip(photos, verdicts, seen, strict=True)):
-        _judge_one(index, photo.shape, verdict, measured, who, limits)
-    _reject_duplicates(photos, verdicts)
+    for index, (verdict, one) in enumerate(zip(verdicts, seen, strict=True)):
+        _judge_one(index, verdict, one, who, limits)
+    _reject_duplicates(seen, verdicts)
     if sum(verdict.accepted for verdict in verdicts) >= LEAST_ACCEPTED:
         for index in held_out(verdicts, [low for _, low, _ in VIEWS]):
             verdicts[index].held_out = True
@@ -128,18 +132,29 @@ def judge(
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was measured on the faces of one photo, in their order."""
+    """One photo's size, what was measured on its faces, in their order, and its fingerprint; the pixels are let go."""
 
+    size: tuple[int, int]
+    faces: list[Face]
     embeddings: np.ndarray
     qualities: list[Quality]
+    fingerprint: Fingerprint
 
 
-def _measured(
-    photos: Sequence[np.ndarray], faces: Sequence[Sequence[Face]], embedder: identity.Embedder
-) -> list[_Seen]:
-    aligned = [[identity.align(photo, face) for face in own] for photo, own in zip(photos, faces, strict=True)]
-    qualities = [[measure_aligned(*each) for each in zip(*of, strict=True)] for of in zip(aligned, faces, strict=True)]
-    return [_Seen(*each) for each in zip(identity.embed_aligned(aligned, embedder), qualities, strict=True)]
+def _look(photos: Sequence[AnyPhoto], embedder: identity.Embedder) -> list[_Seen]:
+    originals = [as_photo(photo).original for photo in photos]
+    pixels = [as_photo(photo).pixels for photo in photos]
+    found = found_in(pixels, originals)
+    aligned = [[identity.align(one.pixels, one.seen) for one in own] for own in found]
+    embeddings = identity.embed_aligned(aligned, embedder)
+    seen = []
+    for index, array in enumerate(pixels):
+        original = originals[index]
+        size = original.size if original else (array.shape[1], array.shape[0])
+        own: list[CloseUp] = found[index]
+        qualities = [measure_aligned(face, one.seen) for face, one in zip(aligned[index], own, strict=True)]
+        seen.append(_Seen(size, [one.face for one in own], embeddings[index], qualities, fingerprint(array)))
+    return seen
 
 
 @dataclass(frozen=True)
@@ -202,9 +217,7 @@ def _spoilt(face: Face, quality: Quality, limits: Limits) -> str:
     return ""
 
 
-def _judge_one(
-    index: int, shape: Sequence[int], verdict: Verdict, seen: _Seen, subject: _Subject, limits: Limits
-) -> None:
+def _judge_one(index: int, verdict: Verdict, seen: _Seen, subject: _Subject, limits: Limits) -> None:
     if not verdict.faces or subject.direction is None:
         verdict.reject("no face found")
         return
@@ -227,7 +240,7 @@ def _judge_one(
         verdict.reject(f"turned away to the {side} ({abs(quality.yaw):.0f} degrees, at most {limits.max_yaw:.0f})")
     if others:
         verdict.remarks.append(f"{others} other {'face' if others == 1 else 'faces'} in the picture")
-    height, width = shape[:2]
+    width, height = verdict.size
     x, y, wide, high = face.box
     # The detector ends a cut face at the border, give or take some pixels.
     margin = 0.04 * face.side
@@ -235,10 +248,10 @@ def _judge_one(
         verdict.remarks.append("the face touches the border")
 
 
-def _reject_duplicates(photos: Sequence[np.ndarray], verdicts: Sequence[Verdict]) -> None:
+def _reject_duplicates(seen: Sequence[_Seen], verdicts: Sequence[Verdict]) -> None:
     """Keep the sharpest of photos that are all but the same."""
     accepted = [index for index, verdict in enumerate(verdicts) if verdict.accepted]
-    prints = [fingerprint(photos[index]) for index in accepted]
+    prints = [seen[index].fingerprint for index in accepted]
     for group in near_duplicates(prints):
         members = [accepted[place] for place in group]
         # Of equally sharp ones the first stays.

@@ -16,6 +16,7 @@ from ..portrait import identity
 from ..portrait.coverage import LEAST_ACCEPTED
 from ..portrait.errors import PortraitError
 from ..portrait.faces import Face
+from ..portrait.originals import AnyPhoto, as_photo
 from ..portrait.report import Limits, Report, Verdict, judge
 from . import captions
 from .examples import Example, HeldOut, Rejected, TrainingSet
@@ -56,14 +57,16 @@ class PhotoSetOptions:
 
 
 def prepare(
-    photos: Sequence[np.ndarray],
+    photos: Sequence[AnyPhoto],
     names: Sequence[str] | None,
     options: PhotoSetOptions,
     person: np.ndarray | None = None,
     embedder: identity.Embedder | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> TrainingSet:
-    """Return the training set of photos `[H, W, 3]` (RGB, uint8).
+    """Return the training set of photos: arrays `[H, W, 3]` (RGB, uint8), or originals.Photo.
+
+    Crops come from the whole photos, of which one at a time is in memory.
 
     `person` is the direction `[K]` of who is meant; else it is who most photos show. `progress` is called with (done,
     total).
@@ -75,12 +78,18 @@ def prepare(
     return from_report(photos, judge(photos, names, options.limits, person, embedder, progress), options)
 
 
-def from_report(photos: Sequence[np.ndarray], report: Report, options: PhotoSetOptions) -> TrainingSet:
+def from_report(photos: Sequence[AnyPhoto], report: Report, options: PhotoSetOptions) -> TrainingSet:
     """Return the training set of photos that have been judged. Raises as `prepare` does."""
     _refuse(report)
-    chosen = [(photos[index], report.verdicts[index]) for index in report.accepted]
-    training = [(photo, verdict) for photo, verdict in chosen if not verdict.held_out]
-    examples = [example for photo, verdict in training for example in _crops(photo, verdict, options)]
+    examples: list[Example] = []
+    held_out: list[HeldOut] = []
+    for index in report.accepted:
+        photo, verdict = as_photo(photos[index]).whole(), report.verdicts[index]
+        sha256 = photo_hash(photo)
+        if verdict.held_out:
+            held_out.append(_held_out(photo, sha256, verdict, options))
+        else:
+            examples += _crops(photo, sha256, verdict, options)
     small = [example.name for example in examples if min(example.image.shape[:2]) < SMALL]
     warnings = [*report.doubts, *report.missing]
     if small:
@@ -89,7 +98,7 @@ def from_report(photos: Sequence[np.ndarray], report: Report, options: PhotoSetO
         )
     return TrainingSet(
         examples=tuple(examples),
-        held_out=tuple(_held_out(photo, verdict, options) for photo, verdict in chosen if verdict.held_out),
+        held_out=tuple(held_out),
         rejected=tuple(Rejected(one.name, one.reason) for one in report.verdicts if not one.accepted),
         trigger=captions.checked("trigger", options.trigger),
         class_word=captions.checked("class word", options.class_word),
@@ -147,21 +156,21 @@ def _refuse(report: Report) -> None:
     raise PhotoSetError(f"Of {total} photos {said} will do ({reasons}); add others: {wanted}.")
 
 
-def _crops(photo: np.ndarray, verdict: Verdict, options: PhotoSetOptions) -> list[Example]:
+def _crops(photo: np.ndarray, sha256: str, verdict: Verdict, options: PhotoSetOptions) -> list[Example]:
     made = []
     for ratio in (options.ratio, options.close_up):
         if not ratio:
             continue
-        example = _example(photo, verdict, options, ratio)
+        example = _example(photo, sha256, verdict, options, ratio)
         if made and min(example.image.shape[:2]) < SMALL:
             continue
         made.append(example)
         if options.flip:
-            made.append(_mirrored(photo, verdict, options, ratio))
+            made.append(_mirrored(photo, sha256, verdict, options, ratio))
     return made
 
 
-def _example(photo: np.ndarray, verdict: Verdict, options: PhotoSetOptions, ratio: float) -> Example:
+def _example(photo: np.ndarray, sha256: str, verdict: Verdict, options: PhotoSetOptions, ratio: float) -> Example:
     face = verdict.faces[verdict.face]
     others = [other for index, other in enumerate(verdict.faces) if index != verdict.face]
     box = crop_box(face, (photo.shape[1], photo.shape[0]), ratio, others)
@@ -169,20 +178,20 @@ def _example(photo: np.ndarray, verdict: Verdict, options: PhotoSetOptions, rati
     ratio = ((box[2] - box[0]) * (box[3] - box[1])) ** 0.5 / face.side
     yaw = verdict.quality.yaw if verdict.quality else None
     text = captions.caption(options.trigger, options.class_word, yaw, ratio, captions.is_monochrome(image))
-    return Example(image, mask, text, verdict.name, photo_hash(photo))
+    return Example(image, mask, text, verdict.name, sha256)
 
 
-def _mirrored(photo: np.ndarray, verdict: Verdict, options: PhotoSetOptions, ratio: float) -> Example:
+def _mirrored(photo: np.ndarray, sha256: str, verdict: Verdict, options: PhotoSetOptions, ratio: float) -> Example:
     quality = verdict.quality and replace(verdict.quality, yaw=-verdict.quality.yaw)
-    turned = _example(photo, replace(verdict, quality=quality), options, ratio)
+    turned = _example(photo, sha256, replace(verdict, quality=quality), options, ratio)
     image, mask = (np.ascontiguousarray(array[:, ::-1]) for array in (turned.image, turned.mask))
     return replace(turned, image=image, mask=mask)
 
 
-def _held_out(photo: np.ndarray, verdict: Verdict, options: PhotoSetOptions) -> HeldOut:
-    example = _example(photo, verdict, options, options.ratio)
+def _held_out(photo: np.ndarray, sha256: str, verdict: Verdict, options: PhotoSetOptions) -> HeldOut:
+    example = _example(photo, sha256, verdict, options, options.ratio)
     embedding = np.asarray(verdict.embedding, np.float32)
-    return HeldOut(example.image, embedding, verdict.name, example.sha256)
+    return HeldOut(example.image, embedding, verdict.name, sha256)
 
 
 def _box(face: Face, size: tuple[int, int], ratio: float) -> tuple[int, int, int, int]:

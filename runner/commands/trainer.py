@@ -89,7 +89,7 @@ def kohya(
         settings = chosen.with_changes({key: _value(text) for key, text in build.parse_settings(changes or []).items()})
         files = _files(photos)
         options = photo_set.PhotoSetOptions(trigger, class_word)
-        person = photo_set.prepare(photo_files.read_all(files), [file.name for file in files], options)
+        person = photo_set.prepare(photo_files.open_all(files), [file.name for file in files], options)
         for rejected in person.rejected:
             say(f"[yellow]![/] {escape(rejected.name)} is left out: {escape(rejected.reason)}")
         job = Job(name, settings, replace=replace)

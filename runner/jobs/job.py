@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...portrait import decoding
+from ...portrait import photos as photo_files
 from ..client import AddressError, Client, HostError, HostInfo, Outcome, OutputError, events
 from . import output, record
 from .record import Stage
@@ -49,12 +50,7 @@ def upload_photos(client: Client, photos: Sequence[Path], listener: events.Liste
 
     Raises PhotoError naming each photo that cannot be read; then none is uploaded.
     """
-    complaints = []
-    for photo in photos:
-        try:
-            decoding.check(photo)
-        except decoding.PhotoError as error:
-            complaints.append(str(error))
+    _, complaints = photo_files.attempt(photos, decoding.check)
     if complaints:
         raise decoding.PhotoError(" ".join(complaints))
     names = []
