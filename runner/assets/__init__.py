@@ -5,6 +5,7 @@ from .folders import ModelFolders, read_folders
 from .models import DIFFERENT, MISSING, PRESENT, ModelState, licence_words, size_words, state_of, target_of
 from .packs import InstalledPack, PackError, Pin, install_pack, installed_packs, names_of, pin_of, pins
 from .requirements import RequiredModel, RequiredPack, required_models, required_packs
+from .versions import same_version, version_of, within
 
 __all__ = [
     "DIFFERENT",
@@ -29,7 +30,10 @@ __all__ = [
     "read_folders",
     "required_models",
     "required_packs",
+    "same_version",
     "size_words",
     "state_of",
     "target_of",
+    "version_of",
+    "within",
 ]

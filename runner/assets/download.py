@@ -11,7 +11,6 @@ import hashlib
 import http.client
 import json
 import os
-import shutil
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +20,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
+
+import psutil
 
 from ...portrait.errors import PortraitError
 from ..client import exit_code
@@ -166,7 +167,7 @@ def _stream(wanted: Download, part: IO[bytes], progress: Progress) -> str:
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length and length.isdecimal() else 0
         _refuse_size(wanted, total)
-        if shutil.disk_usage(wanted.target.parent).free < max(total, wanted.size) - have + SPARE_BYTES:
+        if psutil.disk_usage(str(wanted.target.parent)).free < max(total, wanted.size) - have + SPARE_BYTES:
             raise _full(wanted)
         output.replace(wanted.state, json.dumps({"url": wanted.url, "sha256": wanted.sha256, "tag": tag}).encode())
         digest = hashlib.sha256()

@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from .errors import AddressError, HostError
 from .http import Address, Transport
 
@@ -44,11 +46,15 @@ class LocalHost:
     def stop(self, patience: float = 10.0) -> None:
         """Ask the server and all it started to end, and end them by force after `patience` seconds."""
         atexit.unregister(self.stop)
+        started = _descendants(self.process)
         if self.process.poll() is None:
             _signal(self.process, force=False)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(patience)
         _signal(self.process, force=True)
+        for one in started:  # also what has left the server's process group, and everything on Windows
+            with contextlib.suppress(psutil.Error):
+                one.kill()
         self.process.wait()
 
     def __enter__(self) -> LocalHost:
@@ -162,6 +168,13 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _descendants(process: subprocess.Popen) -> list[psutil.Process]:
+    """Return all that a server has started and that still runs."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(process.pid).children(recursive=True)
+    return []
 
 
 def _signal(process: subprocess.Popen, force: bool) -> None:

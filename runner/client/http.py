@@ -6,10 +6,11 @@ import http.client
 import json
 import socket
 import ssl
-import uuid
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
+
+from urllib3.filepost import encode_multipart_formdata
 
 from .errors import AddressError, ConnectionLostError, NotComfyUIError, NothingThereError
 
@@ -100,17 +101,8 @@ class Transport:
 
     def post_file(self, path: str, name: str, data: bytes, fields: dict[str, str]) -> Answer:
         """POST a form with `fields` and the file `data`, called `name`, in the field "image"."""
-        boundary = uuid.uuid4().hex
-        parts = [
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
-            for key, value in fields.items()
-        ]
-        parts.append(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n".encode()
-        )
-        body = b"".join([*parts, data, f"\r\n--{boundary}--\r\n".encode()])
-        return self._request("POST", path, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+        body, media_type = encode_multipart_formdata({**fields, "image": (name, data, "application/octet-stream")})
+        return self._request("POST", path, body, {"Content-Type": media_type})
 
     def _request(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+from ...portrait.places import studio
 from ..assets import ModelFolders, read_folders
 from ..client import HostError
-from ..demo import ROOT
 
-STUDIO = ROOT / ".studio"
+STUDIO = studio()
 SUBJECTS = Path("models") / "portrait_studio" / "subjects"  # where nodes/folders.py has them
 
 DEFAULT_HOST = "http://127.0.0.1:8188"

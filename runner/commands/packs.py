@@ -20,6 +20,7 @@ from ..assets import (
     names_of,
     pin_of,
     required_packs,
+    same_version,
 )
 from ..client import exit_code
 from .console import agreed, err, reporting, say, write_event
@@ -82,7 +83,7 @@ def _there(wanted: RequiredPack, here: list[InstalledPack], as_json: bool) -> bo
         write_event("pack", name=wanted.name, wanted=wanted.version, found=version, disabled=disabled)
     elif found and found.disabled:
         say(f"[yellow]![/] {escape(wanted.name)} is there and switched off: switch it on in ComfyUI-Manager.")
-    elif found and wanted.version and found.version != wanted.version:
+    elif found and wanted.version and not same_version(found.version, wanted.version):
         say(
             f"[yellow]![/] {escape(wanted.name)} is there as {escape(found.version or 'an unknown version')}, and the "
             f"graph was tried with {escape(wanted.version)}: it is left as it is."

@@ -7,9 +7,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...portrait.places import ROOT
 from ..client import HostError, LocalHost, start
 
-ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "pocket" / "subjects"
 MODEL_FOLDERS = ("checkpoints", "controlnet", "upscale_models", "loras", "vae")
 _HAS_ACCELERATOR = (

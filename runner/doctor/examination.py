@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ...portrait.errors import PortraitError
-from ..assets import required_models, required_packs
+from ..assets import required_models, required_packs, version_of, within
 from .finding import Finding, Severity
 from .graph_under_test import GraphUnderTest, orders_of, read_graph
 from .graphs import check_graph
 from .host_facts import HostFacts
-from .knowledge import knowledge, within
+from .knowledge import knowledge
 from .models import check_models
 from .packs import check_own, check_packs
 from .room import check_room
@@ -70,7 +70,7 @@ def check_host(facts: HostFacts) -> Iterator[Finding]:
     """Yield the host's version against those that were tried, and what it runs on."""
     known = knowledge()["host"]
     data = {"version": facts.version, "minimum": known["minimum"], "tried": known["tried"]}
-    if not facts.version:
+    if version_of(facts.version) is None:
         yield Finding(
             "host", Severity.WARNING, "ComfyUI", "unknown version", "It may be older than 0.3.75: update it.", data=data
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from ..assets import installed_packs, read_folders
 from ..client import HostError
@@ -34,15 +34,15 @@ def facts_of_folder(
     python, torch = _environment(comfyui, environment)
     users = [comfyui / "user", *([work / "user"] if work else [])]
     logs = [text for user in users for file in log_files(user) if tells_of_a_start(text := read_log(file))]
-    total, free = _memory()
+    memory = psutil.virtual_memory()
     return HostFacts(
         name="/".join(comfyui.resolve().parts[-2:]),
         running=False,
         version=_version(comfyui),
         python=python,
         torch=torch,
-        ram_total=total,
-        ram_free=free,
+        ram_total=memory.total,
+        ram_free=memory.available,
         folders=folders,
         packs=tuple(installed_packs(folders.of("custom_nodes"))),
         failures=failures(logs[0]) if logs else {},
@@ -71,13 +71,3 @@ def _environment(comfyui: Path, given: Path | None) -> tuple[str, str]:
             python = re.search(r"^version(?:_info)? *= *([0-9.]+)", text, re.M)
             return python[1] if python else "", torch.name.split("-")[1].removesuffix(".dist") if torch else ""
     return "", ""
-
-
-def _memory() -> tuple[int, int]:
-    """Return total and available memory in bytes, 0 where the system does not tell."""
-    with suppress(OSError, ValueError):
-        told = dict(re.findall(r"^(\w+):\s+(\d+) kB", Path("/proc/meminfo").read_text("ascii"), re.M))
-        return int(told.get("MemTotal", 0)) * 1024, int(told.get("MemAvailable", 0)) * 1024
-    with suppress(OSError, ValueError, AttributeError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), 0
-    return 0, 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from packaging.version import Version
+
 from ...portrait.errors import PortraitError
 from .. import graph as graphs
-from ..graph import identity, newest, number, refuse_surplus
+from ..graph import identity, newest, refuse_surplus
 from ..jobs import nodes_of
 from .finding import Finding, Severity
 from .graph_under_test import GraphUnderTest
@@ -60,6 +62,6 @@ def _version(graph: GraphUnderTest) -> Iterator[Finding]:
         yield Finding("graphs", Severity.ERROR, graph.name, "cannot be used", str(error))
         return
     latest = str(graphs.declared(graphs.read(file))["version"])
-    if number(version) < number(latest):
+    if Version(version) < Version(latest):
         message = f"It is {name} {version}, and {latest} is there: portrait-studio graph migrate {graph.name}"
         yield Finding("graphs", Severity.NOTE, graph.name, "older version", message, data={"version": version})

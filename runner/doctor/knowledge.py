@@ -1,8 +1,7 @@
-"""What the doctor knows beforehand (knowledge.toml), and versions compared by their numbers."""
+"""What the doctor knows beforehand, read from knowledge.toml."""
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -44,25 +43,3 @@ def knowledge() -> dict[str, Any]:
 def traps() -> tuple[Trap, ...]:
     """Return the known traps."""
     return tuple(Trap(**{**row, "nodes": tuple(row.get("nodes", ()))}) for row in knowledge()["trap"])
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version, without zeros at the end; empty when it has none."""
-    found = re.match(r"v?(\d+(?:\.\d+)*)", version.strip())
-    parts = [int(part) for part in found[1].split(".")] if found else []
-    while parts and not parts[-1]:
-        parts.pop()
-    return tuple(parts)
-
-
-def within(version: str, bounds: str) -> bool:
-    """Tell whether a version keeps all bounds of a range such as ">=8, <8.28.3". Raises ValueError for another text."""
-    for bound in filter(None, (part.strip() for part in bounds.split(","))):
-        found = re.fullmatch(r"(<=|>=|<|>|==)\s*([\w.-]+)", bound)
-        if not found:
-            raise ValueError(f"{bound!r} is no bound of a version")
-        one, other = numbers(version), numbers(found[2])
-        holds = {"<": one < other, "<=": one <= other, ">": one > other, ">=": one >= other, "==": one == other}
-        if not holds[found[1]]:
-            return False
-    return True

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-from ..assets import InstalledPack, RequiredPack, installed_packs, names_of, pin_of, pins
+from ..assets import InstalledPack, RequiredPack, installed_packs, names_of, pin_of, pins, same_version
 from ..client import PACK_NODE
 from ..demo import ROOT
 from .finding import Finding, Severity
@@ -35,7 +35,7 @@ def check_own(facts: HostFacts) -> Finding:
     if place is None:
         return _by_its_graphs(facts, here)
     data = {"version": place.version, "expected": here}
-    if place.version == here:
+    if same_version(place.version, here):
         return Finding("pack", Severity.OK, OWN, here, data=data)
     message = f"The host has {place.version or 'an unknown version'} and this command line is {here}: update the older."
     return Finding("pack", Severity.WARNING, OWN, "other version", message, data=data)
@@ -111,7 +111,7 @@ def _present(facts: HostFacts, pack: RequiredPack, data: dict[str, Any]) -> Find
         return Finding("packs", Severity.OK, pack.name, "present", "Its version cannot be told from here.", data=data)
     commit = place.commit()[:10]
     shown = f"{place.version} ({commit})" if commit else place.version
-    if pack.version and place.version != pack.version:
+    if pack.version and not same_version(place.version, pack.version):
         message = f"The graphs were tried with {pack.version}; another version may name or order things otherwise."
         return Finding("packs", Severity.WARNING, pack.name, shown, message, data=data)
     unknown = "Whether it loads shows once ComfyUI has run."

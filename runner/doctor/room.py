@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+
+import psutil
 
 from ..assets import MISSING, RequiredModel, state_of
 from .finding import Finding, Severity
@@ -59,7 +60,7 @@ def picture_side(graph: GraphUnderTest, orders: Mapping[str, Sequence[str]]) -> 
 def _disk(facts: HostFacts, wanted: Sequence[RequiredModel], known: Mapping[str, Any]) -> Finding:
     assert facts.folders is not None
     folder = facts.folders.root
-    free = shutil.disk_usage(folder).free
+    free = psutil.disk_usage(str(folder)).free
     fetch = sum(one.size for one in wanted if not one.optional and state_of(one, facts.folders).state == MISSING)
     need = fetch + known["outputs"]
     words = f"{_gb(fetch)} of models are still to be had." if fetch else ""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..assets import names_of
+from ..assets import names_of, within
 from .finding import Finding, Severity
 from .graph_under_test import GraphUnderTest, PlacedNode
 from .host_facts import HostFacts
-from .knowledge import Trap, traps, within
+from .knowledge import Trap, traps
 
 _SHOWN = 3
 
@@ -56,17 +56,19 @@ def _applies(trap: Trap, facts: HostFacts) -> bool | None:
     if trap.argument and trap.argument not in facts.arguments:
         return None
     if trap.host:
-        if facts.version and not within(facts.version, trap.host):
+        held = within(facts.version, trap.host)
+        if held is False:
             return None
-        sure = sure and bool(facts.version)
+        sure = sure and bool(held)
     if trap.pack:
         names = names_of(trap.pack)
         place = facts.pack(names)
         if (place is None or place.disabled) and not facts.loaded(names):
             return None
-        if trap.versions and place and place.version and not within(place.version, trap.versions):
+        held = within(place.version if place else "", trap.versions)
+        if trap.versions and held is False:
             return None
-        sure = sure and (not trap.versions or bool(place and place.version))
+        sure = sure and (not trap.versions or bool(held))
     return sure
 
 

@@ -4,7 +4,7 @@ from .checking import Problem, check, check_prompt
 from .classes import NodeClasses
 from .conversion import is_link, prompt_cycle, prune, to_api
 from .document import BYPASS, MUTED, GraphError, UIGraph, is_api, parse, read
-from .migration import Migration, identity, migrate, newest, number, refuse_surplus
+from .migration import Migration, identity, migrate, newest, refuse_surplus
 from .parameters import DeclaredStage, Parameter, apply, declared, parameters, photo_input, stages
 from .widgets import levels, shipped_orders, value_of
 
@@ -28,7 +28,6 @@ __all__ = [
     "levels",
     "migrate",
     "newest",
-    "number",
     "parameters",
     "parse",
     "photo_input",

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from .document import GraphError, UIGraph, parse
 from .operations import STRUCTURAL, evolved, perform
 from .parameters import declared
@@ -43,13 +45,6 @@ def table() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name("migrations.toml").read_text("utf-8"))
 
 
-def number(version: str) -> tuple[int, int, int]:
-    """Return `major.minor.patch` as numbers; what is left out is 0. Raises ValueError."""
-    parts = [int(part) for part in version.split(".")]
-    major, minor, patch = [*parts, 0, 0, 0][:3]
-    return major, minor, patch
-
-
 def newest(name: str, folder: Path = SHIPPED) -> Path | None:
     """Return the file of the newest version of a shipped graph, or None when no graph of that name is shipped."""
     files = [file for file in folder.glob(f"{name}.v*.json") if file.stem.rpartition(".v")[2].isdecimal()]
@@ -74,7 +69,7 @@ def identity(graph: UIGraph, folder: Path = SHIPPED) -> tuple[str, str, Path]:
         raise GraphError(f"{graph.source}: no graph called {name!r} comes with this version of Portrait Studio")
     latest = str(json.loads(file.read_text("utf-8"))["extra"]["portrait_studio"]["version"])
     try:
-        newer = number(version) > number(latest)
+        newer = Version(version) > Version(latest)
     except ValueError as error:
         raise GraphError(f"{graph.source} has the impossible version {version!r}") from error
     if newer:
@@ -93,7 +88,7 @@ def newer(graph: UIGraph, folder: Path = SHIPPED) -> str:
     if file is None or not isinstance(version, str):
         return ""
     with contextlib.suppress(ValueError):
-        if number(version)[0] > int(file.stem.rpartition(".v")[2]):
+        if Version(version).major > int(file.stem.rpartition(".v")[2]):
             try:
                 identity(graph, folder)
             except GraphError as error:
@@ -130,7 +125,7 @@ def migrate(graph: UIGraph, folder: Path = SHIPPED, steps: Sequence[Mapping[str,
     way = _way(name, old, table()["step"] if steps is None else steps)
     orders = _orders_before(way, folder)
     refuse_surplus(graph, orders)
-    if number(old) == number(latest):
+    if Version(old) == Version(latest):
         return Migration(name, old, latest, graph.data)
     data = copy.deepcopy(graph.data)
     notes = []
@@ -149,8 +144,8 @@ def migrate(graph: UIGraph, folder: Path = SHIPPED, steps: Sequence[Mapping[str,
 def _way(name: str, version: str, steps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the steps from a version on, in order."""
     found = []
-    for step in sorted(steps, key=lambda step: number(step["to"])):
-        if step["graph"] == name and number(step["from"]) <= number(version) < number(step["to"]):
+    for step in sorted(steps, key=lambda step: Version(step["to"])):
+        if step["graph"] == name and Version(step["from"]) <= Version(version) < Version(step["to"]):
             found.append(step)
             version = step["to"]
     return found

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ...portrait.places import studio
 from .data import table
 from .errors import KohyaError
 
-ROOT = Path(__file__).resolve().parents[2]
 HOME_VARIABLE = "PORTRAIT_STUDIO_KOHYA"
 CODE, ENVIRONMENT, TOKENIZERS, RECORD = "sd-scripts", "sd-scripts-env", "sd-scripts-tokenizers", "sd-scripts.json"
 INSTALL = "portrait-studio trainer install-kohya"
@@ -61,8 +61,8 @@ print(json.dumps({"torch": torch.__version__, "cuda": cuda, "bf16": cuda and tor
 
 
 def home() -> Path:
-    """Return the folder that holds code, environment and record: $PORTRAIT_STUDIO_KOHYA, else .studio of this pack."""
-    return Path(os.environ.get(HOME_VARIABLE) or ROOT / ".studio")
+    """Return the folder that holds code, environment and record: $PORTRAIT_STUDIO_KOHYA, else the studio's."""
+    return Path(os.environ.get(HOME_VARIABLE) or studio())
 
 
 def find(folder: Path | None = None) -> Installation:

@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from portrait_studio.runner.client import host as hosts
@@ -99,6 +100,32 @@ def test_a_child_started_from_a_thread_outlives_that_thread():
     finally:
         begun[0].kill()
         begun[0].wait()
+
+
+SERVER = """
+import http.server, pathlib, subprocess, sys
+port = int(sys.argv[sys.argv.index("--port") + 1])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+pathlib.Path("child").write_text(str(child.pid))
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"system": {"comfyui_version": "0"}}')
+
+http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+def test_stopping_a_host_also_ends_a_child_that_left_its_process_group(tmp_path, until):
+    folder = tmp_path / "ComfyUI"
+    folder.mkdir()
+    (folder / "main.py").write_text(SERVER)
+    with hosts.start(folder, Path(sys.executable), tmp_path / "work"):
+        child = psutil.Process(int((folder / "child").read_text()))
+        assert child.is_running()
+    until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 5)
 
 
 def test_the_host_answers_on_the_loopback_interface_alone(host):
