@@ -104,11 +104,11 @@ def measure(
         training_set = photo_set.prepare(list(photos.read_all(files)), [file.name for file in files], options)
         with torch.inference_mode(False), torch.enable_grad():
             native = NativeModel(model, clip, vae, chosen.precision, chosen.text_encoder_rate > 0, chosen.convolutions)
-            job = run.Job(name, chosen, keep_checkpoints=True)
-            done = run.train(native, training_set, job, Path(store), run.Watch(say=print))
+            job = run.TrainingJob(name, chosen, keep_checkpoints=True)
+            done = run.train(native, training_set, job, Path(store), run.TrainingObserver(say=print))
             native.close()
         seconds, processor = time.perf_counter() - begin, time.process_time() - processor
-        last = max(verdict.step for verdict in done.verdicts)
+        last = max(score.step for score in done.scores)
         loras = {
             "without": None,
             "subject": done.subject.lora,
@@ -127,7 +127,7 @@ def measure(
         _sheet(sheets / f"{name}.png", [*shown["without"], *shown["subject"]], min(count, 8))
     by_base, now = rows["without"].pop("followed"), rows["subject"].pop("followed")
     rows["last"].pop("followed")
-    steps = [verdict for verdict in done.verdicts if not verdict.fused]
+    steps = [score for score in done.scores if not score.fused]
     return {
         "seconds": round(seconds, 1),
         "processor_seconds": round(processor, 1),
@@ -140,7 +140,7 @@ def measure(
         "unseen": rows,
         "words_by_base": sum(by_base),
         "words_kept": judge.kept(now, by_base),
-        "checkpoints": [verdict.as_dict() for verdict in done.verdicts],
+        "checkpoints": [score.as_dict() for score in done.scores],
     }
 
 

@@ -263,7 +263,7 @@ def child(job: dict[str, Any]) -> None:
     from portrait_studio.trainer.loop import Training
     from portrait_studio.trainer.lora import Lora
     from portrait_studio.trainer.native import NativeModel
-    from portrait_studio.trainer.trainee import Trainee
+    from portrait_studio.trainer.training_data import TrainingData
 
     settings = TrainSettings(**job["settings"])
     with torch.inference_mode():
@@ -281,7 +281,7 @@ def child(job: dict[str, Any]) -> None:
         lora = Lora(model.layers, settings.rank, settings.alpha, settings.seed)
         with lora.attached():
             model.record(lora.parameters)
-            work = Training(Trainee(model, pictures(settings.resolution), settings), lora, settings)
+            work = Training(TrainingData(model, pictures(settings.resolution), settings), lora, settings)
             _say(0)
             while work.step < settings.steps:
                 work.advance()

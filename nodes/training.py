@@ -133,7 +133,7 @@ class PortraitTrainLoRA(io.ComfyNode):
                 ),
                 io.Image.Output(display_name="samples", tooltip="What the chosen checkpoint was judged by."),
                 io.Image.Output(display_name="curves", tooltip="Loss, likeness and words kept, step by step."),
-                io.String.Output(display_name="report", tooltip="The verdict on every checkpoint as JSON."),
+                io.String.Output(display_name="report", tooltip="The score on every checkpoint as JSON."),
             ],
         )
 
@@ -169,7 +169,7 @@ class PortraitTrainLoRA(io.ComfyNode):
         photos = prepare(pictures, names, options, person, embedder)
         base = _checkpoint(cls.hidden.prompt, cls.hidden.unique_id)
         bar = ProgressBar(chosen.steps)
-        watch = _watch(bar)
+        observer = _observer(bar)
         with torch.inference_mode(False), torch.enable_grad():
             native = NativeModel(
                 one["model"],
@@ -182,8 +182,8 @@ class PortraitTrainLoRA(io.ComfyNode):
                 chosen.compile,
             )
             try:
-                job = run.Job(one["name"], chosen, base, one["replace"])
-                done = run.train(native, photos, job, own_folder("subjects"), watch)
+                job = run.TrainingJob(one["name"], chosen, base, one["replace"])
+                done = run.train(native, photos, job, own_folder("subjects"), observer)
             finally:
                 native.close()
         model, clip = with_lora(one["model"], one["clip"], done.subject, 1.0, 1.0)
@@ -221,9 +221,9 @@ def _known(person: Any) -> tuple[Any, Any]:
     return identity.known_faces(person, []) if person is not None else (None, None)
 
 
-def _watch(bar: Any) -> Any:
+def _observer(bar: Any) -> Any:
     """Return what tells the canvas: the bar for steps, and the judged pictures side by side as a preview."""
-    from ..trainer.run import Watch
+    from ..trainer.run import TrainingObserver
 
     place = {"step": 0}
 
@@ -236,7 +236,7 @@ def _watch(bar: Any) -> Any:
         sheet = draw_sheet(tiles, f"step {at}", columns=min(4, len(tiles)), cell=256)
         bar.update_absolute(place["step"], None, ("JPEG", sheet, 1024))
 
-    return Watch(step, pictures)
+    return TrainingObserver(step, pictures)
 
 
 def _checkpoint(prompt: Mapping[str, Any] | None, node: str | None) -> dict[str, str]:
@@ -269,18 +269,18 @@ def _facts(done: Any) -> dict[str, Any]:
     return {
         "subject": done.subject.name,
         "chosen": {"step": chosen.step, "fused": list(chosen.fused)},
-        "likeness_before": round(done.verdicts[0].likeness, 4),
+        "likeness_before": round(done.scores[0].likeness, 4),
         "likeness": round(chosen.likeness, 4),
         "words_kept": None if chosen.words is None else round(chosen.words, 4),
         "backend": done.subject.backend,
-        "checkpoints": [verdict.as_dict() for verdict in done.verdicts],
+        "checkpoints": [score.as_dict() for score in done.scores],
     }
 
 
 def _sentence(done: Any) -> str:
     chosen = done.chosen
     which = f"fusion of steps {_listed(chosen.fused)}" if chosen.fused else f"checkpoint of step {chosen.step}"
-    before = done.verdicts[0].likeness
+    before = done.scores[0].likeness
     return f"{done.subject.name}: {which}, likeness {chosen.likeness:.2f} (before {before:.2f})"
 
 

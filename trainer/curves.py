@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..portrait.lettering import FAINT, INK, PAPER, font, printable
-from .judge import Verdict
+from .judge import CheckpointScore
 
 SIZE = (960, 620)
 LOSS, LIKENESS, WORDS, GRID = (196, 120, 48), (31, 95, 168), (70, 140, 90), (224, 222, 216)
@@ -16,19 +16,19 @@ _LEFT, _RIGHT, _TEXT = 84, 40, 15
 
 
 def draw(
-    losses: Sequence[float], verdicts: Sequence[Verdict], chosen: Verdict | None = None, title: str = ""
+    losses: Sequence[float], scores: Sequence[CheckpointScore], chosen: CheckpointScore | None = None, title: str = ""
 ) -> np.ndarray:
     """Return the picture `[620, 960, 3]` (RGB, uint8): loss a step above, likeness and words kept a checkpoint below.
 
-    The first verdict is that of the base model (step 0); `chosen` is marked with a ring.
+    The first score is that of the base model (step 0); `chosen` is marked with a ring.
     """
     picture = Image.new("RGB", SIZE, PAPER)
     pen = ImageDraw.Draw(picture)
     if title:
         pen.text((_LEFT, 14), printable(title), INK, font(20))
-    last = max([len(losses), *(verdict.step for verdict in verdicts), 1])
+    last = max([len(losses), *(score.step for score in scores), 1])
     _loss(pen, losses, last, (_LEFT, 74, SIZE[0] - _RIGHT, 250))
-    _likeness(pen, verdicts, chosen, last, (_LEFT, 320, SIZE[0] - _RIGHT, 560))
+    _likeness(pen, scores, chosen, last, (_LEFT, 320, SIZE[0] - _RIGHT, 560))
     return np.asarray(picture)
 
 
@@ -46,8 +46,8 @@ def _loss(pen: ImageDraw.ImageDraw, losses: Sequence[float], last: int, box: tup
 
 def _likeness(
     pen: ImageDraw.ImageDraw,
-    verdicts: Sequence[Verdict],
-    chosen: Verdict | None,
+    scores: Sequence[CheckpointScore],
+    chosen: CheckpointScore | None,
     last: int,
     box: tuple[int, int, int, int],
 ) -> None:
@@ -55,7 +55,7 @@ def _likeness(
     pen.text((box[0] + 230, box[1] - 26), "words kept", WORDS, font(_TEXT))
     _axes(pen, box, last, 0.0, 1.0, "{:.2f}")
     pen.text(((box[0] + box[2]) // 2 - 20, box[3] + 26), "step", FAINT, font(_TEXT))
-    steps = [verdict for verdict in verdicts if not verdict.fused]
+    steps = [score for score in scores if not score.fused]
     words = [_place(box, v.step, v.words, last) for v in steps if v.words is not None]
     faces = [_place(box, v.step, v.likeness, last) for v in steps]
     for points, colour in ((words, WORDS), (faces, LIKENESS)):
@@ -63,8 +63,8 @@ def _likeness(
             pen.line(points, colour, 2)
         for x, y in points:
             pen.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
-    for verdict in (v for v in verdicts if v.fused):
-        x, y = _place(box, last, verdict.likeness, last)
+    for score in (v for v in scores if v.fused):
+        x, y = _place(box, last, score.likeness, last)
         pen.polygon(((x, y - 6), (x + 6, y), (x, y + 6), (x - 6, y)), LIKENESS)
         pen.text((x - 46, y - 24), "fusion", LIKENESS, font(_TEXT))
     if chosen is not None:

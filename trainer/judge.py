@@ -45,7 +45,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckpointScore:
     """The worth of one checkpoint.
 
     `step` is the optimiser step, and `fused` the steps that a fusion was made of. `likenesses` has the cosine of each
@@ -67,17 +67,17 @@ class Verdict:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """What verdicts are compared by: first whether the words are kept, then likeness."""
+        """What scores are compared by: first whether the words are kept, then likeness."""
         return (self.words is None or self.words >= LEAST_KEPT, self.likeness)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the verdict as JSON holds it."""
+        """Return the score as JSON holds it."""
         rounded = [None if value is None else round(value, 4) for value in self.likenesses]
         return asdict(self) | {"likeness": round(self.likeness, 4), "likenesses": rounded}
 
     @classmethod
-    def from_dict(cls, facts: Mapping[str, Any]) -> Verdict:
-        """Return the verdict that `as_dict` told of."""
+    def from_dict(cls, facts: Mapping[str, Any]) -> CheckpointScore:
+        """Return the score that `as_dict` told of."""
         lists = {name: tuple(facts[name]) for name in ("likenesses", "followed", "fused")}
         return cls(step=facts["step"], words=facts["words"], **lists)
 
@@ -100,12 +100,12 @@ def judge(
     asked: Sequence[Question],
     person: np.ndarray,
     embedder: identity.Embedder,
-    base: Verdict | None = None,
-) -> Verdict:
-    """Return the verdict on the pictures (RGB, uint8) that a checkpoint made of the questions.
+    base: CheckpointScore | None = None,
+) -> CheckpointScore:
+    """Return the score on the pictures (RGB, uint8) that a checkpoint made of the questions.
 
     `person` is the direction `[K]` of photos that training never saw; of several faces the largest is measured. `base`
-    is the verdict on the base model's pictures of the same questions.
+    is the score on the base model's pictures of the same questions.
     """
     largest = [faces[:1] for faces in detect_all(pictures)]
     found = identity.embed_all(pictures, largest, embedder)
@@ -114,7 +114,8 @@ def judge(
         follows(picture, faces[0] if faces else None, question.expect)
         for picture, faces, question in zip(pictures, largest, asked, strict=True)
     ]
-    return Verdict(step, tuple(likenesses), tuple(followed), None if base is None else kept(followed, base.followed))
+    words = None if base is None else kept(followed, base.followed)
+    return CheckpointScore(step, tuple(likenesses), tuple(followed), words)
 
 
 def kept(followed: Sequence[bool], by_base: Sequence[bool]) -> float | None:
@@ -123,14 +124,14 @@ def kept(followed: Sequence[bool], by_base: Sequence[bool]) -> float | None:
     return sum(counted) / len(counted) if counted else None
 
 
-def best(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return the verdict that wins; of equal ones the earlier."""
-    return max(verdicts, key=lambda verdict: verdict.rank)
+def best(scores: Sequence[CheckpointScore]) -> CheckpointScore:
+    """Return the score that wins; of equal ones the earlier."""
+    return max(scores, key=lambda score: score.rank)
 
 
-def worse_for(verdicts: Sequence[Verdict]) -> int:
+def worse_for(scores: Sequence[CheckpointScore]) -> int:
     """Return how many judged checkpoints have come since the best one."""
-    return len(verdicts) - 1 - list(verdicts).index(best(verdicts)) if verdicts else 0
+    return len(scores) - 1 - list(scores).index(best(scores)) if scores else 0
 
 
 def follows(picture: np.ndarray, face: Face | None, expect: Mapping[str, Any]) -> bool:

@@ -29,7 +29,7 @@ class MemoryShortError(PortraitError):
 
 
 class Learner(Protocol):
-    """What the loop trains on; trainer.trainee.Trainee is one."""
+    """What the loop trains on; trainer.training_data.TrainingData is one."""
 
     model: Any
 

@@ -19,8 +19,8 @@ from torch.utils.checkpoint import checkpoint
 
 from . import channels_last, host
 from .copies import ModelError, weights
-from .recorded import Recorded, recording_works
-from .text_encoder import Prompt, TrainedText
+from .cuda_graphs import Recorded, recording_works
+from .text_encoder import EncodedPrompt, TrainedText
 
 FAMILIES = {host.SDXL: "sdxl", host.SD15: "sd15"}
 Interrupted = host.InterruptProcessingException
@@ -150,22 +150,22 @@ class NativeModel:
             pixels = self._vae.decode(self._host.model.process_latent_out(latents.float().cpu()))
             return list((pixels.clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy())
 
-    def words(self, texts: Sequence[str]) -> list[Prompt]:
+    def encode_text(self, texts: Sequence[str]) -> list[EncodedPrompt]:
         """Return the texts as the model reads them; with a trained text encoder, with gradients."""
         if self.text is not None:
-            return self.text.words(texts)
+            return self.text.encode_text(texts)
         prompts = []
         for text in texts:
             with torch.inference_mode():
                 context, pooled = self._clip.encode_from_tokens(self._clip.tokenize(text), return_pooled=True)
             with torch.inference_mode(False):
                 own = None if self.family == "sd15" else pooled[0].clone().float().to(self.device)
-                prompts.append(Prompt(context[0].clone().float().to(self.device), own))
+                prompts.append(EncodedPrompt(context[0].clone().float().to(self.device), own))
         return prompts
 
     # ------------------------------------------------------------ the network
 
-    def predict(self, x: torch.Tensor, t: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
+    def predict(self, x: torch.Tensor, t: torch.Tensor, prompts: Sequence[EncodedPrompt]) -> torch.Tensor:
         """Return what the UNet answers `[B, 4, h, w]` to noisy latents at timesteps `[B]`, a prompt each."""
         longest = math.lcm(*(len(prompt.context) for prompt in prompts))
         # As the host does: texts of several lengths are repeated, which attention does not notice.
@@ -203,10 +203,10 @@ class NativeModel:
         """
         pictures: list[np.ndarray] = []
         with torch.inference_mode():
-            unwanted = self.words([negative])[0]
+            unwanted = self.encode_text([negative])[0]
             for start in range(0, len(texts), _AT_ONCE):
                 part = slice(start, start + _AT_ONCE)
-                wanted = self.words(texts[part])
+                wanted = self.encode_text(texts[part])
                 shape = (4, size[1] // 8, size[0] // 8)
                 noise = torch.stack(
                     [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds[part]]
@@ -216,7 +216,13 @@ class NativeModel:
         return pictures
 
     def _sampled(
-        self, noise: torch.Tensor, wanted: list[Prompt], unwanted: Prompt, steps: int, cfg: float, tick: Callable
+        self,
+        noise: torch.Tensor,
+        wanted: list[EncodedPrompt],
+        unwanted: EncodedPrompt,
+        steps: int,
+        cfg: float,
+        tick: Callable,
     ) -> torch.Tensor:
         lowest, highest = float(self.sigmas[0]), float(self.sigmas[-1])
         levels = host.get_sigmas_karras(steps, lowest, highest, device=self.device)

@@ -17,15 +17,15 @@ from ..portrait.errors import PortraitError
 from ..portrait.lock import locked
 from . import buckets, class_images, curves, files, fusion, judge, state
 from .examples import TrainingSet
-from .judge import Verdict
+from .judge import CheckpointScore
 from .loop import LossError, Training
 from .lora import Lora
 from .settings import TrainSettings
-from .trainee import Model, Trainee
+from .training_data import Model, TrainingData
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """What to call the subject and how to train it.
 
     `base` says what the model is: "checkpoint" (file name) and "sha256" as far as they are known. `replace` allows a
@@ -40,7 +40,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Watch:
+class TrainingObserver:
     """Who is told what happens: `step(done, total, loss)` after every step, `pictures(step, pictures)` when judged."""
 
     step: Callable[[int, int, float], None] = lambda done, total, loss: None
@@ -49,18 +49,20 @@ class Watch:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """A trained subject: the verdicts (that of the base model first), the chosen one, its pictures, and the curves."""
+class TrainedSubject:
+    """A trained subject: the scores (that of the base model first), the chosen one, its pictures, and the curves."""
 
     subject: subjects.Subject
-    verdicts: tuple[Verdict, ...]
-    chosen: Verdict
+    scores: tuple[CheckpointScore, ...]
+    chosen: CheckpointScore
     pictures: tuple[np.ndarray, ...]
     curves: np.ndarray
     warnings: tuple[str, ...]
 
 
-def train(model: Model, photos: TrainingSet, job: Job, root: Path, watch: Watch | None = None) -> Outcome:
+def train(
+    model: Model, photos: TrainingSet, job: TrainingJob, root: Path, observer: TrainingObserver | None = None
+) -> TrainedSubject:
     """Train a subject and leave it in `root/<name>`; an interrupted training of the same job goes on where it was.
 
     Whatever ends the training early, once a checkpoint has been judged the best one so far is left as a usable subject.
@@ -72,7 +74,7 @@ def train(model: Model, photos: TrainingSet, job: Job, root: Path, watch: Watch 
     folder = root / name / files.TRAINING
     try:
         with locked(root, name):
-            return _Session(model, photos, job, name, root, watch or Watch()).run()
+            return _Session(model, photos, job, name, root, observer or TrainingObserver()).run()
     finally:
         with contextlib.suppress(OSError):  # nothing is removed that anything was kept in
             folder.rmdir()
@@ -80,15 +82,17 @@ def train(model: Model, photos: TrainingSet, job: Job, root: Path, watch: Watch 
 
 
 class _Session:
-    def __init__(self, model: Model, photos: TrainingSet, job: Job, name: str, root: Path, watch: Watch) -> None:
+    def __init__(
+        self, model: Model, photos: TrainingSet, job: TrainingJob, name: str, root: Path, observer: TrainingObserver
+    ) -> None:
         self.model, self.photos, self.settings, self.base = model, photos, job.settings, dict(job.base)
-        self.name, self.root, self.folder, self.watch = name, root, root / name / files.TRAINING, watch
+        self.name, self.root, self.folder, self.observer = name, root, root / name / files.TRAINING, observer
         self.keep_checkpoints = job.keep_checkpoints
         self.person = identity.reference([photo.embedding for photo in photos.held_out])
         self.embedder = identity.embedder(photos.backend)
         captions = [example.caption for example in photos.examples]
         self.asked = judge.questions(job.settings.samples, captions, photos.prompt_words)
-        self.verdicts: list[Verdict] = []
+        self.scores: list[CheckpointScore] = []
         self.shown: dict[str, list[np.ndarray]] = {}
         self.warnings = [*(f"{photo.name}: {photo.reason}" for photo in photos.rejected), *photos.warnings]
         self.key = files.job_key({**self.base, "fingerprint": model.fingerprint}, photos, job.settings)
@@ -104,16 +108,16 @@ class _Session:
         shapes = [buckets.choose(e.image.shape[1], e.image.shape[0], self.settings.resolution) for e in photos.examples]
         self.size = Counter(shapes).most_common(1)[0][0]
 
-    def run(self) -> Outcome:
-        trainee = Trainee(self.model, self.photos, self.settings, self._class_images(), self.model.check)
+    def run(self) -> TrainedSubject:
+        data = TrainingData(self.model, self.photos, self.settings, self._class_images(), self.model.check)
         lora = Lora(self.model.layers, self.settings.rank, self.settings.alpha, self.settings.seed)
         with lora.attached():
             self.model.record(lora.parameters)
-            self.training = Training(trainee, lora, self.settings)
+            self.training = Training(data, lora, self.settings)
             if self.kept:
                 self.training.restore(*self.kept)
-                self.verdicts = [Verdict.from_dict(facts) for facts in self.kept[1]["verdicts"]]
-                self.watch.say(f"goes on at step {self.training.step}")
+                self.scores = [CheckpointScore.from_dict(facts) for facts in self.kept[1]["verdicts"]]
+                self.observer.say(f"goes on at step {self.training.step}")
             try:
                 self._steps()
                 self._fuse()
@@ -128,47 +132,47 @@ class _Session:
     def _class_images(self) -> class_images.ClassImages:
         model = {"fingerprint": self.model.fingerprint}
         word, settings, folder = self.photos.class_word, self.settings, self.folder / "class"
-        return class_images.made(folder, word, model, self.size, settings, self._sampled, self.watch.say)
+        return class_images.made(folder, word, model, self.size, settings, self._sampled, self.observer.say)
 
     def _steps(self) -> None:
         training, settings = self.training, self.settings
-        if not self.verdicts:
+        if not self.scores:
             self._judge()  # before the first step the LoRA changes nothing: this is the base model
         while training.step < settings.steps and not self._had_enough():
             self.model.check()
             training.advance()
             loss = training.losses[-1] if training.losses else float("nan")
-            self.watch.step(training.step, settings.steps, loss)
+            self.observer.step(training.step, settings.steps, loss)
             if training.step % settings.sample_every == 0 or training.step == settings.steps:
                 training.look()
                 self._judge()
 
     def _had_enough(self) -> bool:
         patience = self.settings.patience
-        return bool(patience) and len(self.verdicts) > 1 and judge.worse_for(self.verdicts[1:]) >= patience
+        return bool(patience) and len(self.scores) > 1 and judge.worse_for(self.scores[1:]) >= patience
 
     def _judge(self) -> None:
         """Sample, judge and keep the present checkpoint."""
         with self.training.average.in_place():
-            verdict = self._verdict(self.training.step)
-            if verdict.step:
-                state.save_tensors(self._checkpoint(verdict.step), self.training.lora.state_dict())
-        self.verdicts.append(verdict)
-        told = {"job": self.key, "verdicts": [verdict.as_dict() for verdict in self.verdicts]}
+            score = self._scored(self.training.step)
+            if score.step:
+                state.save_tensors(self._checkpoint(score.step), self.training.lora.state_dict())
+        self.scores.append(score)
+        told = {"job": self.key, "verdicts": [score.as_dict() for score in self.scores]}
         state.save(self.folder, self.training.parts(), {**self.training.notes(), **told})
 
-    def _verdict(self, step: int, fused: tuple[int, ...] = ()) -> Verdict:
+    def _scored(self, step: int, fused: tuple[int, ...] = ()) -> CheckpointScore:
         texts = [question.text(self.photos.prompt_words) for question in self.asked]
         pictures = self._sampled(texts, [question.seed for question in self.asked])
-        base = self.verdicts[0] if self.verdicts else None
-        verdict = judge.judge(step, pictures, self.asked, self.person, self.embedder, base)
-        verdict = Verdict(step, verdict.likenesses, verdict.followed, verdict.words, fused)
-        self.shown[_label(verdict)] = pictures
+        base = self.scores[0] if self.scores else None
+        score = judge.judge(step, pictures, self.asked, self.person, self.embedder, base)
+        score = CheckpointScore(step, score.likenesses, score.followed, score.words, fused)
+        self.shown[_label(score)] = pictures
         for index, picture in enumerate(pictures):
-            files.save_picture(self.folder / "samples" / f"{_label(verdict)}-{index}.png", picture)
-        self.watch.pictures(step, pictures)
-        self.watch.say(f"{_label(verdict)}: likeness {verdict.likeness:.3f}")
-        return verdict
+            files.save_picture(self.folder / "samples" / f"{_label(score)}-{index}.png", picture)
+        self.observer.pictures(step, pictures)
+        self.observer.say(f"{_label(score)}: likeness {score.likeness:.3f}")
+        return score
 
     def _sampled(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
         settings = self.settings
@@ -176,26 +180,26 @@ class _Session:
 
     def _fuse(self) -> None:
         """Fuse the best checkpoints, and judge the fusion as they were judged."""
-        ranked = sorted(self.verdicts[1:], key=lambda verdict: verdict.rank, reverse=True)[: self.settings.fuse_best]
+        ranked = sorted(self.scores[1:], key=lambda score: score.rank, reverse=True)[: self.settings.fuse_best]
         if len(ranked) < 2:
             return
-        states = [state.load_tensors(self._checkpoint(verdict.step)) for verdict in ranked]
+        states = [state.load_tensors(self._checkpoint(score.step)) for score in ranked]
         fused = fusion.fuse(states)
         own = self.training.lora.state_dict()
         self.training.lora.load(fused)
         try:
-            verdict = self._verdict(self.training.step, tuple(sorted(verdict.step for verdict in ranked)))
+            score = self._scored(self.training.step, tuple(sorted(score.step for score in ranked)))
         finally:
             self.training.lora.load(own)
         state.save_tensors(self.folder / "step-fused.safetensors", fused)
-        self.verdicts.append(verdict)
+        self.scores.append(score)
 
-    def _publish(self, stopped: str | None = None) -> Outcome:
-        chosen = judge.best(self.verdicts[1:])
+    def _publish(self, stopped: str | None = None) -> TrainedSubject:
+        chosen = judge.best(self.scores[1:])
         file = self.folder / "step-fused.safetensors" if chosen.fused else self._checkpoint(chosen.step)
         settings, count = self.settings, len(self.photos.examples)
         about = files.metadata(settings, self.model.family, chosen.step, count, class_images.wanted(settings))
-        drawn = curves.draw(self.training.losses, self.verdicts, chosen, self.name)
+        drawn = curves.draw(self.training.losses, self.scores, chosen, self.name)
         if chosen.words is not None and chosen.words < judge.LEAST_KEPT:
             self.warnings.append("Garment and tone words are followed less than before; train fewer steps.")
         subject = subjects.Subject(
@@ -210,9 +214,9 @@ class _Session:
         files.save_picture(self.folder / "curves.png", drawn)
         label = _label(chosen)
         pictures = tuple(self.shown.get(label) or files.load_pictures(self.folder / "samples", label))
-        return Outcome(saved, tuple(self.verdicts), chosen, pictures, drawn, tuple(self.warnings))
+        return TrainedSubject(saved, tuple(self.scores), chosen, pictures, drawn, tuple(self.warnings))
 
-    def _card(self, chosen: Verdict, stopped: str | None) -> dict[str, Any]:
+    def _card(self, chosen: CheckpointScore, stopped: str | None) -> dict[str, Any]:
         photos = self.photos
         return {
             "trained": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -222,8 +226,8 @@ class _Session:
             "steps": self.training.step,
             "stopped": stopped,
             "chosen": {"step": chosen.step, "fused": list(chosen.fused), "likeness": round(chosen.likeness, 4)},
-            "likeness_before": round(self.verdicts[0].likeness, 4),
-            "checkpoints": [verdict.as_dict() for verdict in self.verdicts],
+            "likeness_before": round(self.scores[0].likeness, 4),
+            "checkpoints": [score.as_dict() for score in self.scores],
             "photos": {
                 "trained": list(dict.fromkeys(example.sha256 for example in photos.examples)),
                 "held_out": [photo.sha256 for photo in photos.held_out],
@@ -232,7 +236,7 @@ class _Session:
 
     def _salvage(self, error: BaseException) -> None:
         """Leave the best checkpoint so far as the subject; the error goes on its way with a word about it."""
-        if len(self.verdicts) < 2:
+        if len(self.scores) < 2:
             return
         with contextlib.suppress(PortraitError, OSError):
             said = str(error) if isinstance(error, PortraitError) else ""
@@ -244,5 +248,5 @@ class _Session:
         return self.folder / f"step-{step:06d}.safetensors"
 
 
-def _label(verdict: Verdict) -> str:
-    return "fusion" if verdict.fused else f"step-{verdict.step:06d}"
+def _label(score: CheckpointScore) -> str:
+    return "fusion" if score.fused else f"step-{score.step:06d}"

@@ -10,15 +10,15 @@ import torch
 from torch import nn
 
 from .copies import copied, weights
+from .cuda_graphs import Recorded
 from .host import CLIPLayer
-from .recorded import Recorded
 
 _LAYERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj", "mlp.fc1", "mlp.fc2")
 _PREFIXES = {"sd15": {"clip_l": "lora_te"}, "sdxl": {"clip_l": "lora_te1", "clip_g": "lora_te2"}}
 
 
 @dataclass(frozen=True, eq=False)
-class Prompt:
+class EncodedPrompt:
     """A text as the model reads it: `context` `[T, D]`, and for SDXL `pooled` `[P]`."""
 
     context: torch.Tensor
@@ -66,13 +66,13 @@ class TrainedText:
         for recorded in self._recorded:
             recorded.forget()
 
-    def words(self, texts: Sequence[str]) -> list[Prompt]:
+    def encode_text(self, texts: Sequence[str]) -> list[EncodedPrompt]:
         """Return the texts as the model reads them, all texts of one length in one pass."""
         self._encoders.reset_clip_options()
         if self._clip.layer_idx is not None:
             self._encoders.set_clip_options({"layer": self._clip.layer_idx})
         tokens = [self._clip.tokenize(text) for text in texts]
-        found: list[Prompt | None] = [None] * len(texts)
+        found: list[EncodedPrompt | None] = [None] * len(texts)
         for sections in {len(one["l"]) for one in tokens}:
             places = [place for place, one in enumerate(tokens) if len(one["l"]) == sections]
             contexts, pooled = [], None
@@ -84,7 +84,7 @@ class TrainedText:
             joined = torch.cat(contexts, -1)
             for row, place in enumerate(places):
                 own = pooled[row * sections] if len(self._prefixes) > 1 and pooled is not None else None
-                found[place] = Prompt(joined[row], own)
+                found[place] = EncodedPrompt(joined[row], own)
         return [prompt for prompt in found if prompt is not None]
 
     def _encoded(self, part: str, numbers: list[list[Any]]) -> tuple[torch.Tensor, torch.Tensor | None]:

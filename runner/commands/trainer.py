@@ -25,7 +25,7 @@ from .console import err, reporting, say, write_event
 from .options import ComfyUI, Json, Store, store_of
 
 if TYPE_CHECKING:
-    from ...trainer.run import Watch
+    from ...trainer.run import TrainingObserver
 
 trainer = typer.Typer(help="Train subjects without the canvas.", no_args_is_help=True)
 
@@ -76,12 +76,12 @@ def kohya(
     as_json: Json = False,
 ) -> None:
     """Train a subject from photos with sd-scripts; every checkpoint is judged by likeness, the best one is kept."""
-    with reporting(as_json), _interruptible() as cancelled, _watch(as_json) as watch:
+    with reporting(as_json), _interruptible() as cancelled, _observer(as_json) as observer:
         from ...trainer import photo_set
         from ...trainer import settings as presets
         from ...trainer.kohya import checkpoint as checkpoints
         from ...trainer.kohya import installation, session
-        from ...trainer.run import Job
+        from ...trainer.run import TrainingJob
 
         root = store_of(comfyui, folder)
         found = installation.find()
@@ -92,20 +92,20 @@ def kohya(
         person = photo_set.prepare(photo_files.open_all(files), [file.name for file in files], options)
         for rejected in person.rejected:
             say(f"[yellow]![/] {escape(rejected.name)} is left out: {escape(rejected.reason)}")
-        job = Job(name, settings, replace=replace)
-        outcome = session.train_subject(person, job, checkpoint, found, root, watch, cancelled)
+        job = TrainingJob(name, settings, replace=replace)
+        outcome = session.train_subject(person, job, checkpoint, found, root, observer, cancelled)
         if as_json:
             write_event(
                 "trained",
                 subject=outcome.subject.name,
                 lora=str(outcome.subject.lora),
                 chosen=outcome.chosen.as_dict(),
-                before=outcome.verdicts[0].as_dict(),
+                before=outcome.scores[0].as_dict(),
                 warnings=outcome.warnings,
             )
         for warning in outcome.warnings:
             say(f"[yellow]![/] {escape(warning)}")
-        likeness = f"likeness {outcome.chosen.likeness:.3f} (without the LoRA {outcome.verdicts[0].likeness:.3f})"
+        likeness = f"likeness {outcome.chosen.likeness:.3f} (without the LoRA {outcome.scores[0].likeness:.3f})"
         say(f"[green]✓[/] {escape(outcome.subject.name)} is trained: step {outcome.chosen.step}, {likeness}")
         stopped = outcome.subject.card.get("stopped")
         if stopped in ("cancelled", "failed"):
@@ -153,16 +153,16 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _watch(as_json: bool) -> Iterator[Watch]:
+def _observer(as_json: bool) -> Iterator[TrainingObserver]:
     _needs_torch()
-    from ...trainer.run import Watch
+    from ...trainer.run import TrainingObserver
 
     if as_json:
 
         def told(step: int, steps: int, loss: float) -> None:
             write_event("step", step=step, steps=steps, loss=loss if math.isfinite(loss) else None)
 
-        yield Watch(step=told, say=lambda text: write_event("says", text=text))
+        yield TrainingObserver(step=told, say=lambda text: write_event("says", text=text))
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
@@ -171,4 +171,4 @@ def _watch(as_json: bool) -> Iterator[Watch]:
         def shown(step: int, steps: int, loss: float) -> None:
             bar.update(task, completed=step, total=steps, description=f"training, loss {loss:.3f}")
 
-        yield Watch(step=shown, say=lambda text: bar.update(task, description=escape(text)))
+        yield TrainingObserver(step=shown, say=lambda text: bar.update(task, description=escape(text)))

@@ -114,7 +114,7 @@ def learns(kind: comfy.model_base.ModelType, checkpointing: bool) -> tuple[list[
         made = torch.optim.AdamW(lora.parameters(), lr=1e-2)
         torch.manual_seed(1)
         x, wanted, t = torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8), torch.tensor([10, 900])
-        prompts = model.words(["a", "bb"])
+        prompts = model.encode_text(["a", "bb"])
         losses = []
         with lora.attached():
             for _ in range(8):

@@ -26,7 +26,7 @@ class Net(nn.Module):
 
 
 class SmallModel:
-    """What trainer.trainee.Model asks for."""
+    """What trainer.training_data.Model asks for."""
 
     device = torch.device("cpu")
     velocity = False
@@ -47,7 +47,7 @@ class SmallModel:
         small = nn.functional.adaptive_avg_pool2d(small, (picture.shape[0] // 8, picture.shape[1] // 8))
         return torch.cat([small, small.mean(0, keepdim=True)])
 
-    def words(self, texts) -> list[torch.Tensor]:
+    def encode_text(self, texts) -> list[torch.Tensor]:
         return [torch.randn(8, generator=torch.Generator().manual_seed(len(text))) for text in texts]
 
     def predict(self, x, t, prompts) -> torch.Tensor:

@@ -9,14 +9,14 @@ from PIL import Image
 from portrait_studio.portrait import identity, photos
 from portrait_studio.portrait.faces import detect
 from portrait_studio.trainer import judge
-from portrait_studio.trainer.judge import Question, Verdict
+from portrait_studio.trainer.judge import CheckpointScore, Question
 
 NORA = judge.FILE.parents[1] / "pocket" / "subjects" / "nora"
 RED = judge.questions(1)[0].expect
 
 
-def verdict(step: int, likeness: float, words: float | None = 1.0, fused: tuple[int, ...] = ()) -> Verdict:
-    return Verdict(step, (likeness,), (True,), words, fused)
+def score(step: int, likeness: float, words: float | None = 1.0, fused: tuple[int, ...] = ()) -> CheckpointScore:
+    return CheckpointScore(step, (likeness,), (True,), words, fused)
 
 
 def dressed(colour: tuple[int, int, int]) -> np.ndarray:
@@ -69,7 +69,7 @@ def test_a_picture_without_a_face_counts_as_nothing():
     )
     assert found.likenesses == (None,)
     assert found.likeness == 0.0
-    assert Verdict(1, (None, 0.8), (True, True)).likeness == pytest.approx(0.4)
+    assert CheckpointScore(1, (None, 0.8), (True, True)).likeness == pytest.approx(0.4)
 
 
 def test_words_are_counted_against_what_the_base_model_follows():
@@ -78,11 +78,11 @@ def test_words_are_counted_against_what_the_base_model_follows():
 
 
 def test_the_likest_wins_unless_it_has_lost_its_words():
-    verdicts = [verdict(60, 0.5), verdict(120, 0.7), verdict(180, 0.8, words=0.5)]
-    assert judge.best(verdicts).step == 120
-    assert judge.best([verdict(60, 0.5, 0.5), verdict(120, 0.7, 0.6)]).step == 120  # all have: the likest
-    assert judge.best([verdict(60, 0.7), verdict(120, 0.7)]).step == 60
-    assert judge.worse_for(verdicts) == 1
+    scores = [score(60, 0.5), score(120, 0.7), score(180, 0.8, words=0.5)]
+    assert judge.best(scores).step == 120
+    assert judge.best([score(60, 0.5, 0.5), score(120, 0.7, 0.6)]).step == 120  # all have: the likest
+    assert judge.best([score(60, 0.7), score(120, 0.7)]).step == 60
+    assert judge.worse_for(scores) == 1
 
 
 def test_no_question_is_a_training_caption_and_every_one_has_its_own_seed():
@@ -95,8 +95,8 @@ def test_no_question_is_a_training_caption_and_every_one_has_its_own_seed():
 
 
 def test_a_verdict_survives_being_written_down():
-    before = Verdict(60, (0.51239, None), (True, False), 0.5, (20, 60))
-    after = Verdict.from_dict(before.as_dict())
+    before = CheckpointScore(60, (0.51239, None), (True, False), 0.5, (20, 60))
+    after = CheckpointScore.from_dict(before.as_dict())
     assert after.fused == (20, 60)
     assert after.likenesses == (0.5124, None)
     assert after.as_dict() == before.as_dict()

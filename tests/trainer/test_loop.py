@@ -12,7 +12,7 @@ from portrait_studio.trainer import state
 from portrait_studio.trainer.loop import LossError, MemoryShortError, Training
 from portrait_studio.trainer.lora import Lora
 from portrait_studio.trainer.settings import TrainSettings
-from portrait_studio.trainer.trainee import Trainee
+from portrait_studio.trainer.training_data import TrainingData
 
 from .small import SmallModel, training_set
 
@@ -24,7 +24,7 @@ SETTINGS = TrainSettings(
 def training(settings: TrainSettings = SETTINGS, class_images: bool = True) -> Training:
     model = SmallModel()
     extra = [(np.full((64, 64, 3), 50 * i, np.uint8), "portrait of a person") for i in range(3)] if class_images else []
-    learner = Trainee(model, training_set(), settings, extra)
+    learner = TrainingData(model, training_set(), settings, extra)
     return Training(learner, Lora(model.layers, settings.rank, settings.alpha, 1), settings)
 
 
@@ -122,6 +122,6 @@ def test_latents_of_two_sizes_are_trained_in_passes_of_their_own():
         *mixed.examples[:2],
         *(e.__class__(e.image[:48], e.mask[:48], e.caption, e.name, e.sha256) for e in wide.examples),
     )
-    learner = Trainee(SmallModel(), type(mixed)(examples, mixed.held_out, (), "ohwx", "person"), SETTINGS)
+    learner = TrainingData(SmallModel(), type(mixed)(examples, mixed.held_out, (), "ohwx", "person"), SETTINGS)
     assert len(set(learner.sizes)) == 2
     assert all(math.isfinite(float(learner.loss(number, 2))) for number in range(8))

@@ -21,10 +21,10 @@ SETTINGS = TrainSettings(
 )
 
 
-def job(name: str = "Anna", **changes) -> run.Job:
+def job(name: str = "Anna", **changes) -> run.TrainingJob:
     base = {"checkpoint": "small.safetensors", "sha256": "b" * 64}
     replace = changes.pop("replace", False)
-    return run.Job(name, SETTINGS.with_changes(changes), base, replace)
+    return run.TrainingJob(name, SETTINGS.with_changes(changes), base, replace)
 
 
 @pytest.fixture
@@ -34,10 +34,12 @@ def judged(monkeypatch):
     def give(*values: float) -> None:
         left = list(values)
 
-        def verdict(step, pictures, asked, person, embedder, base=None):
-            return judge.Verdict(step, (left.pop(0),) * len(pictures), (True,) * len(pictures), 1.0 if base else None)
+        def score(step, pictures, asked, person, embedder, base=None):
+            return judge.CheckpointScore(
+                step, (left.pop(0),) * len(pictures), (True,) * len(pictures), 1.0 if base else None
+            )
 
-        monkeypatch.setattr(judge, "judge", verdict)
+        monkeypatch.setattr(judge, "judge", score)
 
     return give
 
@@ -46,7 +48,7 @@ def test_the_best_checkpoint_becomes_the_subject(tmp_path, judged):
     judged(0.3, 0.5, 0.8, 0.6, 0.7)  # base, steps 2, 4, 6, fusion
     done = run.train(SmallModel(), training_set(), job(), tmp_path)
     assert done.chosen.step == 4
-    assert [verdict.step for verdict in done.verdicts] == [0, 2, 4, 6, 6]
+    assert [score.step for score in done.scores] == [0, 2, 4, 6, 6]
     subject = subjects.load("Anna", tmp_path)
     assert subject.prompt_words == "ohwx person"
     assert subject.references.shape == (2, 128)
@@ -71,7 +73,7 @@ def test_a_fusion_is_kept_only_when_it_is_likest(tmp_path, judged):
 def test_training_stops_early_when_it_no_longer_gets_better(tmp_path, judged):
     judged(0.3, 0.8, 0.7, 0.6, 0.1)
     done = run.train(SmallModel(), training_set(), job(steps=20, patience=2), tmp_path)
-    assert [verdict.step for verdict in done.verdicts if not verdict.fused] == [0, 2, 4, 6]
+    assert [score.step for score in done.scores if not score.fused] == [0, 2, 4, 6]
     assert done.chosen.step == 2
 
 
@@ -112,7 +114,7 @@ def test_a_state_of_other_photos_or_settings_is_not_gone_on_from(tmp_path, judge
         run.train(SmallModel(), training_set(), job(rank=2, alpha=2.0), tmp_path)
     judged(0.3, 0.5, 0.6, 0.7, 0.1)
     done = run.train(SmallModel(), training_set(), job(rank=2, alpha=2.0, replace=True), tmp_path)
-    assert len(done.verdicts) == 5
+    assert len(done.scores) == 5
 
 
 def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint_and_says_so(tmp_path, judged):

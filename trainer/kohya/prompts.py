@@ -15,7 +15,7 @@ MAX_SEED = 2**32  # numpy's, which sd-scripts seeds too
 
 
 @dataclass(frozen=True)
-class Prompt:
+class SamplePrompt:
     """One sample: what is wanted, what is not, and the seed of its noise."""
 
     text: str
@@ -24,7 +24,7 @@ class Prompt:
 
 
 def write(
-    prompts: Sequence[Prompt], settings: TrainSettings, folder: Path, size: tuple[int, int] | None = None
+    prompts: Sequence[SamplePrompt], settings: TrainSettings, folder: Path, size: tuple[int, int] | None = None
 ) -> Path:
     """Write the prompts and return the file's path; pictures of `size` (width, height), a square when None."""
     width, height = size or (settings.resolution // 8 * 8,) * 2

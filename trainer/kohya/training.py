@@ -24,7 +24,7 @@ LEASH = Path(__file__).with_name("leash.py")
 
 
 @dataclass(frozen=True)
-class Stage:
+class Phase:
     """sd-scripts begins something that takes a while."""
 
     what: str
@@ -58,11 +58,11 @@ class Saved:
     score: float | None
 
 
-Event = Stage | Step | Sampled | Saved
+Event = Phase | Step | Sampled | Saved
 
 
 @dataclass
-class Outcome:
+class TrainingOutcome:
     """What a training left.
 
     `ended` is "finished", "cancelled", "early" (no better checkpoint for `patience` judged ones) or "failed" (with
@@ -94,12 +94,12 @@ def train(
     work: Path,
     *,
     class_images: Sequence[Picture] = (),
-    samples: Sequence[prompts.Prompt] = (),
+    samples: Sequence[prompts.SamplePrompt] = (),
     size: tuple[int, int] | None = None,
     judge: Judge | None = None,
     listen: Callable[[Event], None] = lambda event: None,
     cancelled: Callable[[], bool] = lambda: False,
-) -> Outcome:
+) -> TrainingOutcome:
     """Train a LoRA for `checkpoint` in the folder `work`, which holds crops and captions: delete it afterwards.
 
     `class_images` are pictures (RGB, uint8) of the class with their captions; `samples` are drawn in `size` (width,
@@ -108,7 +108,7 @@ def train(
     times a second on another thread; sd-scripts and all its children are gone within a second after it first says True.
 
     Raises KohyaError, with sd-scripts' own last lines, when it fails before there is a checkpoint; a failure after that
-    is in `Outcome.error`.
+    is in `TrainingOutcome.error`.
     """
     layout = checkpoints.layout(checkpoint)
     written = _prepare(work, training_set, settings, class_images)
@@ -125,7 +125,7 @@ def train(
 
 
 def draw(
-    wanted: Sequence[prompts.Prompt],
+    wanted: Sequence[prompts.SamplePrompt],
     training_set: TrainingSet,
     settings: TrainSettings,
     checkpoint: Path,
@@ -209,7 +209,7 @@ class _Run:
         judge: Judge | None,
         listen: Callable[[Event], None],
     ) -> None:
-        self.outcome = Outcome()
+        self.outcome = TrainingOutcome()
         self._settings = settings
         self._layout = layout
         self._work = work
@@ -258,7 +258,7 @@ class _Run:
         what = progress.stage(line)
         if what and what != self._stage:
             self._stage = what
-            self._listen(Stage(what))
+            self._listen(Phase(what))
         state = progress.progress(line)
         if state is None:
             return False

@@ -121,7 +121,7 @@ def test_nothing_to_train_on_is_refused(training_set, settings, tmp_path):
 def test_prompts_keep_what_looks_like_an_option_and_lose_large_seeds(settings, tmp_path):
     import json
 
-    path = prompts.write([prompts.Prompt('a "hat" --w 9999 / 사람', "ugly", 2**40 + 5)], settings, tmp_path)
+    path = prompts.write([prompts.SamplePrompt('a "hat" --w 9999 / 사람', "ugly", 2**40 + 5)], settings, tmp_path)
     [row] = json.loads(path.read_text("utf-8"))
     assert row["prompt"] == 'a "hat" --w 9999 / 사람'
     assert (row["width"], row["height"], row["seed"], row["sample_steps"]) == (128, 128, 5, 1)

@@ -20,7 +20,7 @@ from PIL import Image
 
 from portrait_studio.trainer.kohya import installation, training
 from portrait_studio.trainer.kohya.errors import KohyaError
-from portrait_studio.trainer.kohya.prompts import Prompt
+from portrait_studio.trainer.kohya.prompts import SamplePrompt
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -69,7 +69,7 @@ def test_a_real_run_is_watched_picked_up_and_loaded_by_comfyui(found, base, trai
         found,
         tmp_path / "work",
         class_images=[(np.full((96, 96, 3), 128, np.uint8), "photo of a woman")],
-        samples=[Prompt("photo of zzperson woman in a coat --w 64", "blurred", 7)],
+        samples=[SamplePrompt("photo of zzperson woman in a coat --w 64", "blurred", 7)],
         judge=lambda path: 1.0 if "000002" in path.name else 0.5,
         listen=events.append,
     )

@@ -14,7 +14,7 @@ from portrait_studio.portrait import photos, subjects
 from portrait_studio.trainer import photo_set
 from portrait_studio.trainer.kohya import session
 from portrait_studio.trainer.kohya.errors import KohyaError
-from portrait_studio.trainer.run import Job, Watch
+from portrait_studio.trainer.run import TrainingJob, TrainingObserver
 
 PEOPLE = Path(__file__).parents[3] / "pocket" / "subjects"
 
@@ -59,7 +59,7 @@ def play(tmp_path, nora, settings, replayed, pictures_of):
         }
         script = {"steps": 3, "until": 3, "pictures": shown, **plan}
         (installation.folder / "replay.json").write_text(json.dumps(script))
-        job = Job(name, chosen, replace=more.pop("replace", False))
+        job = TrainingJob(name, chosen, replace=more.pop("replace", False))
         return session.train_subject(nora, job, base, installation, tmp_path / "subjects", **more)
 
     return go
@@ -68,12 +68,12 @@ def play(tmp_path, nora, settings, replayed, pictures_of):
 def test_the_checkpoint_that_looks_like_the_person_becomes_the_subject(play, tmp_path, nora):
     said: list[str] = []
     seen: list[tuple[int, int]] = []
-    watch = Watch(say=said.append, pictures=lambda step, pictures: seen.append((step, len(pictures))))
-    outcome = play({}, watch=watch)
-    assert [verdict.step for verdict in outcome.verdicts] == [0, 1, 2, 3, 2]
-    assert [len(verdict.fused) for verdict in outcome.verdicts] == [0, 0, 0, 0, 2]
+    observer = TrainingObserver(say=said.append, pictures=lambda step, pictures: seen.append((step, len(pictures))))
+    outcome = play({}, observer=observer)
+    assert [score.step for score in outcome.scores] == [0, 1, 2, 3, 2]
+    assert [len(score.fused) for score in outcome.scores] == [0, 0, 0, 0, 2]
     assert (outcome.chosen.step, outcome.chosen.fused) == (2, ())
-    assert outcome.chosen.likeness > outcome.verdicts[0].likeness + 0.2
+    assert outcome.chosen.likeness > outcome.scores[0].likeness + 0.2
     assert [step for step, _ in seen] == [0, 1, 2, 3, 2]
     assert {count for _, count in seen} == {2}
     assert any("likeness" in line for line in said)
@@ -108,7 +108,7 @@ def test_a_cancel_leaves_the_best_checkpoint_so_far_as_the_subject(play, tmp_pat
     seen: list[int] = []
     outcome = play(
         {"until": 2, "hang": True},
-        watch=Watch(pictures=lambda step, _: seen.append(step)),
+        observer=TrainingObserver(pictures=lambda step, _: seen.append(step)),
         cancelled=lambda: 2 in seen,
     )
     assert outcome.subject.card["stopped"] == "cancelled"

@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from portrait_studio.trainer.kohya import training
 from portrait_studio.trainer.kohya.errors import KohyaError
-from portrait_studio.trainer.kohya.prompts import Prompt
+from portrait_studio.trainer.kohya.prompts import SamplePrompt
 
 DATA = Path(__file__).parents[2] / "data" / "kohya"
 
@@ -41,7 +41,7 @@ def test_checkpoints_and_samples_are_picked_up_judged_and_the_best_is_chosen(pla
         return scores[len(judged)]
 
     outcome = play(
-        {"pause": 0.3, "writing": 0.2}, judge=judge, listen=events.append, samples=[Prompt("photo of zzperson")]
+        {"pause": 0.3, "writing": 0.2}, judge=judge, listen=events.append, samples=[SamplePrompt("photo of zzperson")]
     )
     assert outcome.ended == "finished"
     assert [(saved.step, saved.score) for saved in outcome.checkpoints] == list(scores.items())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from portrait_studio.trainer.recorded import FAMILIAR, Recorded, recording_works
+from portrait_studio.trainer.cuda_graphs import FAMILIAR, Recorded, recording_works
 
 needs_card = pytest.mark.skipif(not recording_works(), reason="needs a GPU")
 

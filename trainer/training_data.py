@@ -29,7 +29,7 @@ class Model(Protocol):
         """Return the latent `[C, h, w]` of a picture `[H, W, 3]` (RGB, uint8)."""
         ...
 
-    def words(self, texts: Sequence[str]) -> list[Any]:
+    def encode_text(self, texts: Sequence[str]) -> list[Any]:
         """Return the texts as the model reads them."""
         ...
 
@@ -60,7 +60,7 @@ class Model(Protocol):
         ...
 
 
-class Trainee:
+class TrainingData:
     """The pictures of one training.
 
     `class_images` are pictures of the class with their captions, all of the size that most crops have.
@@ -99,7 +99,7 @@ class Trainee:
 
     def _read(self, texts: Sequence[str]) -> list[tuple[str, Any]]:
         unique = list(dict.fromkeys(texts))
-        return list(zip(unique, self.model.words(unique), strict=True))
+        return list(zip(unique, self.model.encode_text(unique), strict=True))
 
     def loss(self, number: int, count: int) -> torch.Tensor:
         """Return the loss `[]` of pass `number` with `count` pictures, class images among them."""
