@@ -184,15 +184,9 @@ def kohya(name: str, settings: TrainSettings, base: Path, found: installation.In
 
     with tempfile.TemporaryDirectory() as work, peak_memory(run, children):
         try:
-            outcome = training.train(
-                pictures(settings.resolution),
-                settings,
-                base,
-                found,
-                Path(work),
-                listen=listen,
-                cancelled=lambda: clock.over,
-            )
+            images = pictures(settings.resolution)
+            setup = training.Run(images, settings, base, found, Path(work), cancelled=lambda: clock.over)
+            outcome = training.train(setup, listener=listen)
             run.error = str(outcome.error or "")
         except training.KohyaError as error:
             run.error = str(error)

@@ -205,14 +205,9 @@ def _settings(one: Mapping[str, Any]) -> train_settings.TrainSettings:
     chosen = train_settings.load(one["preset"])
     named = {key: one.get(key) for key in ("steps", "learning_rate", "rank", "batch", "resolution")}
     changes: dict[str, Any] = {key: value for key, value in named.items() if value} | {"seed": one["seed"]}
-    if "rank" in changes:
-        changes["alpha"] = float(changes["rank"]) * chosen.alpha / chosen.rank
-    if "steps" in changes:
-        # As many judged checkpoints as the preset has, whatever the length.
-        changes["sample_every"] = max(1, round(chosen.sample_every * changes["steps"] / chosen.steps))
     if one.get("train_text_encoder"):
         changes["text_encoder_rate"] = changes.get("learning_rate", chosen.learning_rate) / 2
-    return chosen.with_changes(changes)
+    return chosen.scaled(changes)
 
 
 def _known(person: Any) -> tuple[Any, Any]:
@@ -223,7 +218,7 @@ def _known(person: Any) -> tuple[Any, Any]:
 
 def _observer(bar: Any) -> Any:
     """Return what tells the canvas: the bar for steps, and the judged pictures side by side as a preview."""
-    from ..trainer.run import TrainingObserver
+    from ..trainer.session import TrainingObserver
 
     place = {"step": 0}
 

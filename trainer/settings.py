@@ -114,6 +114,19 @@ class TrainSettings:
             _known(name)
         return replace(self, **changes)
 
+    def scaled(self, changes: Mapping[str, Any]) -> TrainSettings:
+        """Return these settings with some changed, and with them what belongs to them, unless it is given too.
+
+        alpha keeps its ratio to rank, so that the LoRA acts as strongly; sample_every keeps its share of steps, so that
+        as many checkpoints are judged. Raises SettingsError as `with_changes`.
+        """
+        changed = self.with_changes(changes)
+        belonging = {
+            "alpha": self.alpha * changed.rank / self.rank,
+            "sample_every": max(1, round(self.sample_every * changed.steps / self.steps)),
+        }
+        return changed.with_changes({name: value for name, value in belonging.items() if name not in changes})
+
     def as_dict(self) -> dict[str, Any]:
         """Return every setting by name, as JSON can hold it."""
         return asdict(self)

@@ -25,7 +25,7 @@ from .console import err, reporting, say, write_event
 from .options import ComfyUI, Json, Store, store_of
 
 if TYPE_CHECKING:
-    from ...trainer.run import TrainingObserver
+    from ...trainer.session import TrainingObserver
 
 trainer = typer.Typer(help="Train subjects without the canvas.", no_args_is_help=True)
 
@@ -81,12 +81,12 @@ def kohya(
         from ...trainer import settings as presets
         from ...trainer.kohya import checkpoint as checkpoints
         from ...trainer.kohya import installation, session
-        from ...trainer.run import TrainingJob
+        from ...trainer.session import TrainingJob
 
         root = store_of(comfyui, folder)
         found = installation.find()
         chosen = presets.load(preset or checkpoints.layout(checkpoint))
-        settings = chosen.with_changes({key: _value(text) for key, text in build.parse_settings(changes or []).items()})
+        settings = chosen.scaled({key: _value(text) for key, text in build.parse_settings(changes or []).items()})
         files = _files(photos)
         options = photo_set.PhotoSetOptions(trigger, class_word)
         person = photo_set.prepare(photo_files.open_all(files), [file.name for file in files], options)
@@ -155,7 +155,7 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 @contextmanager
 def _observer(as_json: bool) -> Iterator[TrainingObserver]:
     _needs_torch()
-    from ...trainer.run import TrainingObserver
+    from ...trainer.session import TrainingObserver
 
     if as_json:
 

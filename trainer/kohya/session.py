@@ -6,25 +6,21 @@ pictures, with its own sampler.
 
 from __future__ import annotations
 
-import datetime
-import hashlib
 import shutil
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ...portrait import identity, subjects
+from ...portrait import subjects
 from ...portrait.decoding import read_rgb
+from ...portrait.disk import sha256
 from ...portrait.lock import locked
-from .. import buckets, class_images, curves, files, fusion, judge, state
+from .. import files, judge, state
 from ..examples import TrainingSet
 from ..judge import CheckpointScore
-from ..run import TrainedSubject, TrainingJob, TrainingObserver
-from . import checkpoint as checkpoints
+from ..session import Course, Session, TrainedSubject, TrainingJob, TrainingObserver, refuse_taken
 from . import training
 from .errors import KohyaError
 from .installation import Installation
@@ -52,70 +48,36 @@ def train_subject(
     sd-scripts fails or is `cancelled` before there is a checkpoint.
     """
     name = subjects.clean_name(job.name)
-    layout = checkpoints.layout(checkpoint)
-    if (root / name / subjects.CARD).exists() and not job.replace:
-        raise subjects.SubjectError(
-            f"There is a subject named {name!r} already; choose another name, or allow it to be replaced."
-        )
-    folder = root / name / files.TRAINING
+    work = root / name / files.TRAINING / WORK
+    run = training.Run(photos, job.settings, checkpoint, installation, work, cancelled=cancelled)
+    run.layout  # noqa: B018 - a checkpoint that cannot be trained is refused first
+    refuse_taken(name, root, job)
     with locked(root, name):
-        session = _Session(photos, job, checkpoint, installation, root, observer or TrainingObserver(), cancelled)
         try:
-            return session.run(name, layout)
+            return _KohyaSession(run, job, name, root, observer).run()
         finally:
-            shutil.rmtree(folder / WORK, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)
 
 
-def file_hash(path: Path) -> str:
-    """Return the sha256 (hex) of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 22):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-class _Session:
+class _KohyaSession(Session):
     def __init__(
         self,
-        photos: TrainingSet,
+        run: training.Run,
         job: TrainingJob,
-        checkpoint: Path,
-        installation: Installation,
+        name: str,
         root: Path,
-        observer: TrainingObserver,
-        cancelled: Callable[[], bool],
+        observer: TrainingObserver | None,
     ) -> None:
-        self.photos, self.settings, self.checkpoint = photos, job.settings, checkpoint
-        self.installation, self.root, self.observer, self.cancelled = installation, root, observer, cancelled
-        self.base = {"checkpoint": checkpoint.name, "sha256": file_hash(checkpoint), **job.base}
-        self.person = identity.reference([photo.embedding for photo in photos.held_out])
-        self.embedder = identity.embedder(photos.backend)
-        captions = [example.caption for example in photos.examples]
-        self.asked = judge.questions(job.settings.samples, captions, photos.prompt_words)
-        shapes = [buckets.choose(e.image.shape[1], e.image.shape[0], self.settings.resolution) for e in photos.examples]
-        self.size = Counter(shapes).most_common(1)[0][0]
-        self.scores: list[CheckpointScore] = []
+        super().__init__(run.training_set, job, name, root, observer)
+        self.base = {"checkpoint": run.checkpoint.name, "sha256": sha256(run.checkpoint), **job.base}
         self.samples: dict[int, dict[int, Path]] = {}
-        self.pictures: dict[CheckpointScore, list[np.ndarray]] = {}
-        self.warnings = list(photos.warnings)
+        self.setup = replace(run, size=self.size)
 
-    def run(self, name: str, layout: str) -> TrainedSubject:
-        self.folder = self.root / name / files.TRAINING
-        of_class = self._class_images()
+    def run(self) -> TrainedSubject:
+        of_class = self.class_images({"sha256": self.base["sha256"]}, self._drawn_class)
         questions = [SamplePrompt(q.text(self.photos.prompt_words), judge.negative(), q.seed) for q in self.asked]
         trained = training.train(
-            self.photos,
-            self.settings,
-            self.checkpoint,
-            self.installation,
-            self.folder / WORK / "train",
-            class_images=of_class,
-            samples=questions,
-            size=self.size,
-            judge=self._judge,
-            listen=self._listen,
-            cancelled=self.cancelled,
+            self._run("train"), class_images=of_class, samples=questions, judge=self._judge, listener=self._listen
         )
         self.warnings += trained.warnings
         judged = {saved.step: saved.path for saved in trained.checkpoints}
@@ -126,7 +88,10 @@ class _Session:
             self.warnings.append(trained.error.sentence)
         if trained.ended in ("finished", "early"):
             self._fuse(judged, questions)
-        return self._publish(name, layout, judged, trained, len(of_class))
+        return self._publish(judged, trained, len(of_class))
+
+    def _run(self, what: str) -> training.Run:
+        return replace(self.setup, work=self.setup.work / what)
 
     def _listen(self, event: training.Event) -> None:
         if isinstance(event, training.Sampled):
@@ -139,8 +104,8 @@ class _Session:
     def _judge(self, path: Path) -> float:
         step = int(path.stem.rpartition("-")[2])
         if not self.scores:
-            self._scored(0, self._drawn(0))
-        return _score(self._scored(step, self._drawn(step)))
+            self._score(0, self._drawn(0))
+        return _order(self._score(step, self._drawn(step)))
 
     def _drawn(self, step: int) -> list[Path]:
         drawn = self.samples.get(step, {})
@@ -150,97 +115,50 @@ class _Session:
             )
         return [drawn[number] for number in range(len(self.asked))]
 
-    def _scored(self, step: int, drawn: Sequence[Path], fused: tuple[int, ...] = ()) -> CheckpointScore:
-        pictures = [read_rgb(path) for path in drawn]
-        base = self.scores[0] if self.scores else None
-        score = judge.judge(step, pictures, self.asked, self.person, self.embedder, base)
-        score = replace(score, fused=fused)
-        label = "fusion" if fused else f"step-{step:06d}"
-        for index, picture in enumerate(pictures):
-            files.save_picture(self.folder / "samples" / f"{label}-{index}.png", picture)
-        self.scores.append(score)
-        self.pictures[score] = pictures
-        self.observer.pictures(step, pictures)
-        self.observer.say(f"{label}: likeness {score.likeness:.3f}")
-        return score
-
-    def _draw(self, wanted: Sequence[SamplePrompt], what: str, lora: Path | None = None) -> list[Path]:
-        return training.draw(
-            wanted,
-            self.photos,
-            self.settings,
-            self.checkpoint,
-            self.installation,
-            self.folder / WORK / what,
-            lora=lora,
-            size=self.size,
-            cancelled=self.cancelled,
-        )
-
-    def _class_images(self) -> class_images.ClassImages:
-        model = {"sha256": self.base["sha256"]}
-        word, settings, folder = self.photos.class_word, self.settings, self.folder / "class"
-        return class_images.made(folder, word, model, self.size, settings, self._drawn_class, self.observer.say)
+    def _score(self, step: int, drawn: Sequence[Path], fused: Sequence[int] = ()) -> CheckpointScore:
+        self.scores.append(self.scored(step, _pictures(drawn), fused))
+        return self.scores[-1]
 
     def _drawn_class(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
         prompts = [SamplePrompt(text, "", seed) for text, seed in zip(texts, seeds, strict=True)]
-        return [read_rgb(path) for path in self._draw(prompts, "class")]
+        return _pictures(training.draw(self._run("class"), prompts))
 
     def _fuse(self, judged: dict[int, Path], questions: Sequence[SamplePrompt]) -> None:
         """Fuse the best checkpoints, and judge the fusion by what sd-scripts draws with it."""
-        ranked = sorted(self.scores[1:], key=lambda score: score.rank, reverse=True)[: self.settings.fuse_best]
-        if len(ranked) < 2:
+        best = self.best_checkpoints()
+        if not best:
             return
-        fused = fusion.fuse([state.load_tensors(judged[score.step]) for score in ranked])
-        path = self.folder / WORK / FUSED
-        state.save_tensors(path, fused)
+        file = self.fused(best, judged.__getitem__, self.setup.work / FUSED)
         try:
-            drawn = self._draw(questions, "fusion", path)
+            drawn = training.draw(self._run("fusion"), questions, file)
         except KohyaError as error:
             self.warnings.append(f"The best checkpoints were not fused: {error.sentence}")
             return
-        self._scored(ranked[0].step, drawn, tuple(sorted(score.step for score in ranked)))
+        self._score(best[0].step, drawn, [score.step for score in best])
 
     def _publish(
-        self, name: str, layout: str, judged: dict[int, Path], trained: training.TrainingOutcome, class_images: int
+        self, judged: dict[int, Path], trained: training.TrainingOutcome, class_pictures: int
     ) -> TrainedSubject:
         chosen = judge.best(self.scores[1:])
-        tensors = state.load_tensors(self.folder / WORK / FUSED if chosen.fused else judged[chosen.step])
-        about = files.metadata(self.settings, layout, chosen.step, len(self.photos.examples), class_images)
-        subject = subjects.Subject(
-            name=name,
-            trigger=self.photos.trigger,
-            class_word=self.photos.class_word,
-            references=np.stack([photo.embedding for photo in self.photos.held_out]),
-            backend=self.photos.backend,
-            card=self._card(chosen, layout, trained),
+        course = Course(
+            trainer=f"sd-scripts {self.setup.installation.version}",
+            family=self.setup.layout,
+            base=self.base,
+            steps=max((step for step, _ in trained.losses), default=0),
+            losses=[loss for _, loss in trained.losses],
+            class_pictures=class_pictures,
+            stopped=None if trained.ended == "finished" else trained.ended,
         )
-        saved = files.publish(subject, self.root, tensors, about)
-        drawn = curves.draw([loss for _, loss in trained.losses], self.scores, chosen, name)
-        files.save_picture(self.folder / "curves.png", drawn)
-        pictures = tuple(self.pictures[chosen])
-        return TrainedSubject(saved, tuple(self.scores), chosen, pictures, drawn, tuple(self.warnings))
-
-    def _card(self, chosen: CheckpointScore, layout: str, trained: training.TrainingOutcome) -> dict[str, Any]:
-        photos = self.photos
-        return {
-            "trained": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "trainer": f"sd-scripts {self.installation.version}",
-            "base": {**self.base, "family": layout},
-            "settings": self.settings.as_dict(),
-            "steps": max((step for step, _ in trained.losses), default=0),
-            "stopped": None if trained.ended == "finished" else trained.ended,
-            "chosen": {"step": chosen.step, "fused": list(chosen.fused), "likeness": round(chosen.likeness, 4)},
-            "likeness_before": round(self.scores[0].likeness, 4),
-            "checkpoints": [score.as_dict() for score in self.scores],
-            "photos": {
-                "trained": list(dict.fromkeys(example.sha256 for example in photos.examples)),
-                "held_out": [photo.sha256 for photo in photos.held_out],
-            },
-        }
+        return self.publish(
+            state.load_tensors(self.setup.work / FUSED if chosen.fused else judged[chosen.step]), course
+        )
 
 
-def _score(score: CheckpointScore) -> float:
+def _pictures(paths: Sequence[Path]) -> list[np.ndarray]:
+    return [read_rgb(path) for path in paths]
+
+
+def _order(score: CheckpointScore) -> float:
     """Return one number that orders scores as their rank does."""
     keeps_words, likeness = score.rank
     return likeness if keeps_words else likeness + OVERFITTED

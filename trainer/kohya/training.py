@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import files
 from ..examples import TrainingSet
 from ..settings import TrainSettings
 from . import checkpoint as checkpoints
@@ -86,67 +87,71 @@ class TrainingOutcome:
         return self.checkpoints[-1] if self.checkpoints else None
 
 
+@dataclass(frozen=True)
+class Run:
+    """What sd-scripts is to work on, whether it trains or only draws.
+
+    `work` is a folder for crops, captions and what comes of them: delete it afterwards. Samples are drawn in `size`
+    (width, height). `cancelled` is asked ten times a second on another thread; sd-scripts and all its children are gone
+    within a second after it first says True.
+    """
+
+    training_set: TrainingSet
+    settings: TrainSettings
+    checkpoint: Path
+    installation: Installation
+    work: Path
+    size: tuple[int, int] | None = None
+    cancelled: Callable[[], bool] = lambda: False
+
+    @property
+    def layout(self) -> str:
+        """What kind of model the checkpoint is: "sd15" or "sdxl". Raises KohyaError for any other."""
+        return checkpoints.layout(self.checkpoint)
+
+
 def train(
-    training_set: TrainingSet,
-    settings: TrainSettings,
-    checkpoint: Path,
-    installation: Installation,
-    work: Path,
+    run: Run,
     *,
     class_images: Sequence[Picture] = (),
     samples: Sequence[prompts.SamplePrompt] = (),
-    size: tuple[int, int] | None = None,
     judge: Judge | None = None,
-    listen: Callable[[Event], None] = lambda event: None,
-    cancelled: Callable[[], bool] = lambda: False,
+    listener: Callable[[Event], None] = lambda event: None,
 ) -> TrainingOutcome:
-    """Train a LoRA for `checkpoint` in the folder `work`, which holds crops and captions: delete it afterwards.
+    """Train a LoRA for the checkpoint of a run.
 
-    `class_images` are pictures (RGB, uint8) of the class with their captions; `samples` are drawn in `size` (width,
-    height) before the first step and with every checkpoint. Checkpoints are handed to `judge` (higher is better) and
-    `listen` on the caller's thread, after their samples, as files whose metadata is clean. `cancelled` is asked ten
-    times a second on another thread; sd-scripts and all its children are gone within a second after it first says True.
+    `class_images` are pictures (RGB, uint8) of the class with their captions; `samples` are drawn before the first step
+    and with every checkpoint. Checkpoints are handed to `judge` (higher is better) and `listener` on the caller's
+    thread, after their samples, as files whose metadata is clean.
 
     Raises KohyaError, with sd-scripts' own last lines, when it fails before there is a checkpoint; a failure after that
     is in `TrainingOutcome.error`.
     """
-    layout = checkpoints.layout(checkpoint)
-    written = _prepare(work, training_set, settings, class_images)
-    run = _Run(settings, layout, work, written, judge, listen)
-    run.outcome.warnings += installation.warnings + command.limits(settings)
+    settings = run.settings
+    written = _prepare(run, class_images)
+    watched = _Watched(run, written, judge, listener)
+    watched.outcome.warnings += run.installation.warnings + command.limits(settings)
     if settings.prior_weight > 0 and settings.prior_share > 0 and not class_images:
-        run.outcome.warnings.append(
+        watched.outcome.warnings.append(
             "There are no class images, so nothing keeps the class itself from changing (prior_weight is not followed)."
         )
-    file = prompts.write(samples, settings, work, size) if samples else None
-    with _start(settings, layout, checkpoint, installation, work, written, file, None, cancelled) as process:
-        run.follow(process)
-    return run.outcome
+    file = prompts.write(samples, settings, run.work, run.size) if samples else None
+    with _start(run, written, file) as process:
+        watched.follow(process)
+    return watched.outcome
 
 
-def draw(
-    wanted: Sequence[prompts.SamplePrompt],
-    training_set: TrainingSet,
-    settings: TrainSettings,
-    checkpoint: Path,
-    installation: Installation,
-    work: Path,
-    *,
-    lora: Path | None = None,
-    size: tuple[int, int] | None = None,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> list[Path]:
-    """Return the pictures of `wanted` that `checkpoint` makes in sd-scripts, with `lora` if given; nothing is trained.
+def draw(run: Run, wanted: Sequence[prompts.SamplePrompt], lora: Path | None = None) -> list[Path]:
+    """Return the pictures of `wanted` that the checkpoint makes in sd-scripts, with `lora` if given; it does not train.
 
-    It samples before a first step that never comes. The LoRA must have the rank of `settings`. Raises KohyaError when
-    it fails, and when it is `cancelled`.
+    It samples before a first step that never comes. The LoRA must have the rank of the settings. Raises KohyaError when
+    it fails, and when it is cancelled.
     """
-    layout = checkpoints.layout(checkpoint)
-    written = _prepare(work, training_set, settings, ())
-    file = prompts.write(wanted, settings, work, size)
+    written = _prepare(run, ())
+    file = prompts.write(wanted, run.settings, run.work, run.size)
     found: dict[int, Path] = {}
-    looker = pickup.Pickup(work, settings.steps)
-    with _start(settings, layout, checkpoint, installation, work, written, file, lora, cancelled) as process:
+    looker = pickup.Pickup(run.work, run.settings.steps)
+    with _start(run, written, file, lora) as process:
         while len(found) < len(wanted):
             process.line(0.2)
             ended = not process.running  # asked before looking: what it left is seen then
@@ -156,69 +161,51 @@ def draw(
         if process.was_cancelled:
             raise KohyaError("The training was cancelled before its first step; nothing was kept.")
         if len(found) < len(wanted):
-            raise traps.explain(process.wait(), process.tail, settings)
+            raise traps.explain(process.wait(), process.tail, run.settings)
     return [found[number] for number in range(len(wanted))]
 
 
-def _prepare(
-    work: Path, training_set: TrainingSet, settings: TrainSettings, class_images: Sequence[Picture]
-) -> dataset.Dataset:
+def _prepare(run: Run, class_images: Sequence[Picture]) -> dataset.Dataset:
+    run.layout  # noqa: B018 - a checkpoint that cannot be trained is refused before anything is written
     try:
-        (work / command.OUTPUT).mkdir(parents=True, exist_ok=True)
+        (run.work / command.OUTPUT).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise KohyaError(f"{work} cannot be written ({error.strerror}); choose another folder.") from None
-    return dataset.write(training_set, settings, work, class_images)
+        raise KohyaError(f"{run.work} cannot be written ({error.strerror}); choose another folder.") from None
+    return dataset.write(run.training_set, run.settings, run.work, class_images)
 
 
-def _start(
-    settings: TrainSettings,
-    layout: str,
-    checkpoint: Path,
-    installation: Installation,
-    work: Path,
-    written: dataset.Dataset,
-    file: Path | None,
-    lora: Path | None,
-    cancelled: Callable[[], bool],
-) -> Process:
-    precision = installation.precision(settings.precision)
+def _start(run: Run, written: dataset.Dataset, file: Path | None, lora: Path | None = None) -> Process:
+    installation = run.installation
+    precision = installation.precision(run.settings.precision)
     options = command.arguments(
-        settings,
+        run.settings,
         written,
-        checkpoint.resolve(),
+        run.checkpoint.resolve(),
         precision,
-        layout,
+        run.layout,
         prompts=file,
         tokenizers=installation.tokenizers,
         start_from=lora.resolve() if lora else None,
     )
-    script = installation.folder / checkpoints.script(layout)
+    script = installation.folder / checkpoints.script(run.layout)
     surroundings = environment(offline=installation.tokenizers is not None, on_gpu=precision == "bf16")
-    return Process([installation.python, LEASH, script, *options], work, surroundings, cancelled)
+    return Process([installation.python, LEASH, script, *options], run.work, surroundings, run.cancelled)
 
 
-class _Run:
-    """The state of one training while it runs."""
+class _Watched:
+    """A training while it runs: what it says is read, what it leaves is picked up and judged."""
 
     def __init__(
-        self,
-        settings: TrainSettings,
-        layout: str,
-        work: Path,
-        written: dataset.Dataset,
-        judge: Judge | None,
-        listen: Callable[[Event], None],
+        self, run: Run, written: dataset.Dataset, judge: Judge | None, listener: Callable[[Event], None]
     ) -> None:
         self.outcome = TrainingOutcome()
-        self._settings = settings
-        self._layout = layout
-        self._work = work
+        self._settings, self._layout, self._work = run.settings, run.layout, run.work
         self._written = written
         self._judge = judge
-        self._listen = listen
-        self._pickup = pickup.Pickup(work, settings.steps)
+        self._listener = listener
+        self._pickup = pickup.Pickup(run.work, run.settings.steps)
         self._started = time.monotonic()
-        self._stage = ""
+        self._phase = ""
 
     def follow(self, process: Process) -> None:
         """Read the process until it ends or is not worth going on with."""
@@ -256,14 +243,14 @@ class _Run:
     def _lost(self, line: str) -> bool:
         """Take in a line; return whether the loss has become no number."""
         what = progress.stage(line)
-        if what and what != self._stage:
-            self._stage = what
-            self._listen(Phase(what))
+        if what and what != self._phase:
+            self._phase = what
+            self._listener(Phase(what))
         state = progress.progress(line)
         if state is None:
             return False
         seconds = time.monotonic() - self._started
-        self._listen(Step(state.step, state.steps, state.loss, seconds))
+        self._listener(Step(state.step, state.steps, state.loss, seconds))
         if state.loss is None:
             return False
         losses = self.outcome.losses
@@ -285,7 +272,7 @@ class _Run:
         for sample in self._pickup.samples():
             taken = Sampled(sample.step, sample.prompt, sample.path)
             self.outcome.samples.append(taken)
-            self._listen(taken)
+            self._listener(taken)
         for step, path in fresh:
             if any(saved.step == step for saved in self.outcome.checkpoints):
                 continue  # the last state is saved twice when the steps divide evenly
@@ -295,7 +282,7 @@ class _Run:
                 continue
             saved = Saved(step, target, self._judge(target) if self._judge else None)
             self.outcome.checkpoints.append(saved)
-            self._listen(saved)
+            self._listener(saved)
 
     def _gone_stale(self) -> bool:
         patience, judged = self._settings.patience, self.outcome.checkpoints
@@ -304,6 +291,4 @@ class _Run:
         return len(judged) - 1 - judged.index(self.outcome.best) >= patience and not self._complete()
 
     def _facts(self, step: int) -> dict[str, str]:
-        from .. import files
-
         return files.metadata(self._settings, self._layout, step, self._written.pictures, self._written.class_pictures)

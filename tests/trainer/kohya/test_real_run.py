@@ -62,16 +62,13 @@ def base(found, tmp_path_factory):
 
 def test_a_real_run_is_watched_picked_up_and_loaded_by_comfyui(found, base, training_set, settings, comfyui, tmp_path):
     events: list[training.Event] = []
+    chosen = settings.with_changes({"steps": 3, "prior_share": 0.25, "mask_weight": 2.0})
     outcome = training.train(
-        training_set,
-        settings.with_changes({"steps": 3, "prior_share": 0.25, "mask_weight": 2.0}),
-        base,
-        found,
-        tmp_path / "work",
+        training.Run(training_set, chosen, base, found, tmp_path / "work"),
         class_images=[(np.full((96, 96, 3), 128, np.uint8), "photo of a woman")],
         samples=[SamplePrompt("photo of zzperson woman in a coat --w 64", "blurred", 7)],
         judge=lambda path: 1.0 if "000002" in path.name else 0.5,
-        listen=events.append,
+        listener=events.append,
     )
     assert outcome.ended == "finished", outcome.error
     assert [saved.step for saved in outcome.checkpoints] == [1, 2, 3]
@@ -81,7 +78,7 @@ def test_a_real_run_is_watched_picked_up_and_loaded_by_comfyui(found, base, trai
     assert [sample.step for sample in outcome.samples] == [0, 1, 2, 3]
     assert Image.open(outcome.samples[0].path).size == (128, 128)
     assert {"loading the checkpoint", "training"} <= {
-        event.what for event in events if isinstance(event, training.Stage)
+        event.what for event in events if isinstance(event, training.Phase)
     }
     for secret in ("zzperson", "Rome", tmp_path.name, base.stem):
         assert secret.encode() not in outcome.best.path.read_bytes()
@@ -97,14 +94,10 @@ def test_a_real_run_is_cancelled_within_two_seconds_and_leaves_its_checkpoint(
     found, base, training_set, settings, tmp_path
 ):
     saved: list[float] = []
+    chosen = settings.with_changes({"steps": 50, "sample_every": 1})
     outcome = training.train(
-        training_set,
-        settings.with_changes({"steps": 50, "sample_every": 1}),
-        base,
-        found,
-        tmp_path / "work",
-        listen=lambda event: saved.append(time.monotonic()) if isinstance(event, training.Saved) else None,
-        cancelled=lambda: bool(saved),
+        training.Run(training_set, chosen, base, found, tmp_path / "work", cancelled=lambda: bool(saved)),
+        listener=lambda event: saved.append(time.monotonic()) if isinstance(event, training.Saved) else None,
     )
     assert time.monotonic() - saved[0] < 2
     assert outcome.ended == "cancelled"

@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from portrait_studio.portrait import photos, subjects
+from portrait_studio.portrait.disk import sha256
 from portrait_studio.trainer import photo_set
 from portrait_studio.trainer.kohya import session
 from portrait_studio.trainer.kohya.errors import KohyaError
@@ -86,7 +87,7 @@ def test_the_checkpoint_that_looks_like_the_person_becomes_the_subject(play, tmp
     assert card["trainer"] == "sd-scripts v0.10.1"
     assert card["base"] == {
         "checkpoint": "base.safetensors",
-        "sha256": session.file_hash(tmp_path / "base.safetensors"),
+        "sha256": sha256(tmp_path / "base.safetensors"),
         "family": "sd15",
     }
     assert card["chosen"]["step"] == 2

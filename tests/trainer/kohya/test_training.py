@@ -26,7 +26,9 @@ def play(tmp_path, training_set, settings, replayed):
         (installation.folder / "replay.json").write_text(
             json.dumps({"steps": chosen.steps, "until": chosen.steps, **plan})
         )
-        return training.train(training_set, chosen, base, installation, tmp_path / "work", **more)
+        cancelled = more.pop("cancelled", lambda: False)
+        run = training.Run(training_set, chosen, base, installation, tmp_path / "work", cancelled=cancelled)
+        return training.train(run, **more)
 
     return go
 
@@ -41,7 +43,7 @@ def test_checkpoints_and_samples_are_picked_up_judged_and_the_best_is_chosen(pla
         return scores[len(judged)]
 
     outcome = play(
-        {"pause": 0.3, "writing": 0.2}, judge=judge, listen=events.append, samples=[SamplePrompt("photo of zzperson")]
+        {"pause": 0.3, "writing": 0.2}, judge=judge, listener=events.append, samples=[SamplePrompt("photo of zzperson")]
     )
     assert outcome.ended == "finished"
     assert [(saved.step, saved.score) for saved in outcome.checkpoints] == list(scores.items())
@@ -80,7 +82,7 @@ def test_a_cancel_leaves_the_best_checkpoint_so_far(play):
     outcome = play(
         {"hang": True, "until": 2},
         judge=lambda path: 0.9 if "000001" in path.name else 0.1,
-        listen=lambda event: seen.append(time.monotonic()) if isinstance(event, training.Saved) else None,
+        listener=lambda event: seen.append(time.monotonic()) if isinstance(event, training.Saved) else None,
         cancelled=lambda: len(seen) == 2,
     )
     assert outcome.ended == "cancelled"
