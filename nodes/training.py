@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from PIL import Image
 
 from ..portrait import subjects
+from ..portrait.disk import sha256
 from ..portrait.report import Limits
 from ..portrait.sheet import Tile, draw_sheet
 from ..portrait.tensors import image_photos, to_image
@@ -246,17 +246,9 @@ def _checkpoint(prompt: Mapping[str, Any] | None, node: str | None) -> dict[str,
         if isinstance(inputs.get("ckpt_name"), str):
             path = folder_paths.get_full_path("checkpoints", inputs["ckpt_name"])
             name = Path(inputs["ckpt_name"].replace("\\", "/")).name
-            return {"checkpoint": name} | ({"sha256": _sha256(Path(path))} if path else {})
+            return {"checkpoint": name} | ({"sha256": sha256(Path(path))} if path else {})
         link = inputs.get("model")
     return {}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _facts(done: Any) -> dict[str, Any]:

@@ -25,6 +25,31 @@ def write(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
 
 
+def write_new(path: Path, content: bytes) -> bool:
+    """Write a file as `write` does, unless there is one of the name; return whether it was written. Raises OSError."""
+    if path.exists():
+        return False
+    beside = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        beside.write_bytes(content)
+        _sync(beside)
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                return False
+            beside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+    _sync_folder(path.parent)
+    return True
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Yield a file beside `path` to be written, which takes its place when the block ends well and is gone if not.
@@ -35,19 +60,12 @@ def writing(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         yield beside
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
+        _sync(beside)
         beside.replace(path)
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            with contextlib.suppress(OSError):  # some network file systems sync no folders
-                os.fsync(folder)
-        finally:
-            os.close(folder)
+    _sync_folder(path.parent)
 
 
 def sha256(path: Path) -> str:
@@ -67,3 +85,19 @@ def read_toml(path: Path) -> dict[str, Any]:
 def parse_toml(text: str) -> dict[str, Any]:
     """Return TOML text as a dictionary. Raises ValueError."""
     return tomllib.loads(text)
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk; Windows does so by itself, and some network file systems never do."""
+    if os.name == "posix":
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):
+                os.fsync(opened)
+        finally:
+            os.close(opened)

@@ -10,13 +10,14 @@ import shutil
 import stat
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from . import presets, reading, subjects, tensor_files
+from .disk import writing
 from .errors import PortraitError
 from .subjects import CARD, LORA, REPLACED, TRAINING, WRITING, SubjectError
 
@@ -99,12 +100,11 @@ def export(name: str, root: Path, target: Path, lora_only: bool = False) -> Path
         raise SubjectError(f"{target.name} would not be what it says; give a folder, or a name that ends in {ending}.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _beside(target) as part:
+        with writing(target) as part:
             if lora_only:
                 _copy_lora(subject, part)
             else:
                 _pack(subject, part)
-            part.replace(target)
     except OSError as error:
         raise SubjectError(f"{target.name} cannot be written to {target.parent.name!r}: {error.strerror}.") from None
     return target
@@ -345,12 +345,3 @@ def _without_identity(value: Any) -> Any:
         return [_without_identity(one) for one in value]
     # A path begins with the folder of whoever wrote the card.
     return re.split(r"[/\\]", value)[-1] if isinstance(value, str) and _PATH.match(value) else value
-
-
-@contextlib.contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,12 +12,8 @@ import numpy as np
 
 from ..portrait import identity
 from ..portrait.colour_spaces import to_lab
+from ..portrait.disk import read_toml
 from ..portrait.faces import Face, detect_all
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pyright: ignore[reportMissingImports]: installed on Python 3.10 alone
 
 FILE = Path(__file__).with_name("judging.toml")
 SEED = 7_000_000
@@ -173,4 +168,4 @@ def _lab(picture: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _file() -> dict[str, Any]:
-    return tomllib.loads(FILE.read_text("utf-8"))
+    return read_toml(FILE)

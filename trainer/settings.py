@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import functools
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..portrait import presets
+from ..portrait.disk import read_toml
 from ..portrait.errors import PortraitError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pyright: ignore[reportMissingImports]: installed on Python 3.10 alone
 
 FILE = Path(__file__).with_name("presets.toml")
 OPTIMISERS = ("adamw", "prodigy")
@@ -184,7 +179,7 @@ def describe(name: str) -> str:
 
 @functools.cache
 def _presets() -> dict[str, dict[str, Any]]:
-    return tomllib.loads(FILE.read_text("utf-8"))
+    return read_toml(FILE)
 
 
 def _known(name: str) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..portrait import disk
 from ..portrait.errors import PortraitError
 from ..portrait.subjects import check_safetensors
 
@@ -26,17 +25,10 @@ class StateError(PortraitError):
 
 def write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all. Raises StateError when the disk refuses."""
-    beside = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        disk.write(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         advice = "free some space" if error.errno == errno.ENOSPC else "look at the disk and the folder's permissions"
         raise StateError(
             f"The training of {_subject(path)!r} cannot write {path.name} ({error.strerror or error}); {advice}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import presets, reading
+from .. import disk, presets, reading
 from ..errors import PortraitError
 from . import skin
 from .grade import Grade
@@ -74,11 +73,7 @@ def _table(path: Path) -> Any:
     try:
         if path.suffix.lower() == ".json":
             return reading.read_json(path, "preset")
-        if sys.version_info >= (3, 11):
-            import tomllib
-        else:
-            import tomli as tomllib  # pyright: ignore[reportMissingImports]: installed on Python 3.10 alone
-        return tomllib.loads(reading.read_text(path, "preset"))
+        return disk.parse_toml(reading.read_text(path, "preset"))
     except RecursionError:
         raise PortraitError("it is nested too deeply.") from None
     except (reading.ReadError, ValueError) as error:

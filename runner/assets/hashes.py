@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+from ...portrait.disk import sha256
 from ..client import OutputError
 from ..jobs import output
 
@@ -29,21 +29,13 @@ def hash_of(file: Path) -> str:
     if found:
         return found
     stat = file.stat()
-    with file.open("rb") as source:
-        found = _digest(source)
+    found = sha256(file)
     memory = _memory(file.parent)
     here = {name: entry for name, entry in memory.items() if (file.parent / name).exists()}
     here[file.name] = [stat.st_size, stat.st_mtime_ns, found]
     with contextlib.suppress(OutputError):
         output.replace(file.parent / MEMORY, json.dumps(here, indent=1).encode())
     return found
-
-
-def _digest(source: Any) -> str:
-    digest = hashlib.sha256()
-    while chunk := source.read(1 << 22):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _memory(folder: Path) -> dict[str, Any]:

@@ -6,20 +6,15 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ...portrait.disk import read_toml
 from ...portrait.errors import PortraitError
 from ..client import exit_code
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 DISABLED = ".disabled"  # folders whose name ends so, and what lies in a folder of that name, are not loaded by a host
 
@@ -82,7 +77,7 @@ class InstalledPack:
 @cache
 def pins() -> tuple[Pin, ...]:
     """Return the pinned packs of packs.toml."""
-    rows = tomllib.loads(Path(__file__).with_name("packs.toml").read_text("utf-8"))["pack"]
+    rows = read_toml(Path(__file__).with_name("packs.toml"))["pack"]
     return tuple(
         Pin(
             **{
@@ -120,7 +115,7 @@ def installed_packs(folders: Sequence[Path]) -> list[InstalledPack]:
 
 def _read(folder: Path, disabled: bool) -> InstalledPack:
     try:
-        project: Any = tomllib.loads((folder / "pyproject.toml").read_text("utf-8")).get("project")
+        project: Any = read_toml(folder / "pyproject.toml").get("project")
     except (OSError, ValueError):
         project = None
     project = project if isinstance(project, dict) else {}

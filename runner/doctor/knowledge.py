@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pyright: ignore[reportMissingImports]
+from ...portrait.disk import read_toml
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Trap:
 @cache
 def knowledge() -> dict[str, Any]:
     """Return knowledge.toml."""
-    return tomllib.loads(Path(__file__).with_name("knowledge.toml").read_text("utf-8"))
+    return read_toml(Path(__file__).with_name("knowledge.toml"))
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,15 +13,11 @@ from typing import Any
 
 from packaging.version import Version
 
+from ...portrait.disk import read_toml
 from .document import GraphError, UIGraph, parse
 from .operations import STRUCTURAL, evolved, perform
 from .parameters import declared
 from .widgets import SHIPPED, Orders, levels, places, shipped_orders, value_of
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class Migration:
 @cache
 def table() -> dict[str, Any]:
     """Return the migration table."""
-    return tomllib.loads(Path(__file__).with_name("migrations.toml").read_text("utf-8"))
+    return read_toml(Path(__file__).with_name("migrations.toml"))
 
 
 def newest(name: str, folder: Path = SHIPPED) -> Path | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
 import tempfile
 import unicodedata
 from pathlib import Path
 
+from ...portrait import disk
 from ..client import OutputError
 
 MAX_NAME_BYTES = 180  # most file systems allow 255; room is left for a counter, ".json" and the unfinished file's name
@@ -59,52 +59,29 @@ def save(folder: Path, name: str, data: bytes) -> Path:
     """
     name = safe_name(name)
     stem, ending = Path(name).stem, Path(name).suffix
-    part = folder / f".{name}.{os.getpid()}.part"
     try:
-        part.write_bytes(data)
         for counter in range(1, 100_000):
             path = folder / (name if counter == 1 else f"{stem} ({counter}){ending}")
-            if not record_path(path).exists() and _place(part, path):
+            if not record_path(path).exists() and disk.write_new(path, data):
                 return path
-        raise OutputError(f"The folder {folder.name!r} holds too many files called {name!r}: choose another --out")
     except OSError as error:
         raise OutputError(_sentence(folder, error)) from error
-    finally:
-        part.unlink(missing_ok=True)
+    raise OutputError(f"The folder {folder.name!r} holds too many files called {name!r}: choose another --out")
 
 
 def replace(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all, over what was there. Raises OutputError."""
     if path.is_dir():
         raise OutputError(f"{path.name!r} is a folder: give the name of a file in --out")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(data)
-        part.replace(path)
+        disk.write(path, data)
     except OSError as error:
         raise OutputError(_sentence(path.parent, error)) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def record_path(image: Path) -> Path:
     """Return where the record of an image is kept: beside it, `portrait.png` -> `portrait.png.json`."""
     return image.with_name(f"{image.name}.json")
-
-
-def _place(part: Path, path: Path) -> bool:
-    """Give a finished file its name, unless the name is taken."""
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without hard links
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            return False
-        part.replace(path)
-    return True
 
 
 def _sentence(folder: Path, error: Exception) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import sys
 from pathlib import Path
 
 import colour
@@ -19,14 +18,10 @@ from skimage.data import astronaut
 
 from portrait_studio.portrait import colour_spaces as spaces
 from portrait_studio.portrait import tones
+from portrait_studio.portrait.disk import parse_toml
 from portrait_studio.portrait.errors import PortraitError
 from portrait_studio.portrait.tones import skin
 from portrait_studio.portrait.tones.grade import Grade
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 D65 = colour.CCS_ILLUMINANTS["CIE 1931 2 Degree Standard Observer"]["D65"]
 
@@ -372,7 +367,7 @@ def test_the_help_page_names_every_preset(language):
     listed = page.split("\n## ")[1]
     assert re.findall(r"`([a-z-]+)`", listed) == tones.names()
     for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL):
-        tones.Grade.read(tomllib.loads(block)["lut"])
+        tones.Grade.read(parse_toml(block)["lut"])
 
 
 def test_full_green_never_takes_from_no_green_beside_it_in_memory():

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from portrait_studio.portrait.disk import read_toml
 from portrait_studio.runner import graph as graphs
 from portrait_studio.runner.client.client import Client
 
 from .shelf import ALL, POCKET, ROOT, STUDIO, declared, recorded, without_news
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 pytestmark = pytest.mark.host
 
@@ -48,10 +43,7 @@ def test_node_types_inputs_links_and_choices_are_those_of_the_packs(path, object
 
 @pytest.mark.parametrize("path", STUDIO, ids=lambda path: path.stem)
 def test_every_pack_of_a_graph_is_named_at_its_pin_with_the_classes_used(path, object_info):
-    pins = {
-        pack["name"]: pack
-        for pack in tomllib.loads((ROOT / "runner" / "assets" / "packs.toml").read_text("utf-8"))["pack"]
-    }
+    pins = {pack["name"]: pack for pack in read_toml(ROOT / "runner" / "assets" / "packs.toml")["pack"]}
     named = declared(path)["requires"]["packs"]
     for pack in named:
         pin = pins[pack["name"]]

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ...portrait import disk
 from ...portrait.places import studio
 from .data import table
 from .errors import KohyaError
@@ -86,10 +87,8 @@ def find(folder: Path | None = None) -> Installation:
 
 def remember(found: Installation, folder: Path) -> None:
     """Write the record that `find` reads, whole or not at all."""
-    beside = folder / f"{RECORD}.part"
     text = json.dumps({key: str(value) if value else None for key, value in asdict(found).items()}, indent=2)
-    beside.write_text(text + "\n", "utf-8")
-    beside.replace(folder / RECORD)
+    disk.write(folder / RECORD, f"{text}\n".encode())
 
 
 def check(folder: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...portrait import subjects
+from ...portrait.disk import writing
 from .command import NAME, OUTPUT
 from .errors import KohyaError
 
@@ -89,9 +90,8 @@ def clean(path: Path, target: Path, facts: Mapping[str, str]) -> bool:
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
             return False
         metadata = dict(facts) | {key: value for key, value in header.metadata.items() if key in KEPT}
-        part = target.with_name(f"{target.stem}.part.safetensors")
-        save_file(tensors, part, metadata)
-        part.replace(target)
+        with writing(target) as part:
+            save_file(tensors, part, metadata)
         path.unlink()
     except (OSError, SafetensorError) as error:
         raise KohyaError(f"The checkpoint {path.name} cannot be kept ({error}); free some room.") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 import threading
 import time
 import urllib.request
@@ -15,6 +14,7 @@ import pytest
 from PIL import Image
 
 import portrait_studio.runner.client
+from portrait_studio.portrait.disk import read_toml
 from portrait_studio.portrait.photos import PhotoError
 from portrait_studio.runner.client import events
 from portrait_studio.runner.client.client import Client
@@ -27,11 +27,6 @@ from portrait_studio.runner.client.errors import (
 from portrait_studio.runner.jobs.job import Job, job_id, run, upload_photos
 from portrait_studio.runner.jobs.prepare import prepare_prompt
 from portrait_studio.runner.jobs.result import MissingError, NodeFailedError, StoppedError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 TRAPS = Path(portrait_studio.runner.client.__file__).with_name("traps.toml")
 
@@ -56,7 +51,7 @@ def noise(side: int, seed: int = 0) -> bytes:
 
 
 def test_every_trap_is_numbered_and_has_a_test():
-    numbers = [trap["number"] for trap in tomllib.loads(TRAPS.read_text("utf-8"))["trap"]]
+    numbers = [trap["number"] for trap in read_toml(TRAPS)["trap"]]
     assert numbers == list(range(1, 16))
     tests = "\n".join(name for name in globals() if name.startswith("test_trap_"))
     assert all(f"test_trap_{number:02}_" in tests for number in numbers)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from portrait_studio.portrait.disk import read_toml
 from portrait_studio.trainer.examples import Example, TrainingSet
 from portrait_studio.trainer.kohya import dataset, prompts
-from portrait_studio.trainer.kohya.data import tomllib
 from portrait_studio.trainer.kohya.errors import KohyaError
 from portrait_studio.trainer.settings import TrainSettings
 
@@ -26,7 +26,7 @@ def first_line(path) -> str:
 def test_the_configuration_is_toml_that_says_what_was_set(training_set, settings, tmp_path):
     settings = settings.with_changes({"steps": 100, "batch": 3, "prior_share": 0.25})
     written = dataset.write(training_set, settings, tmp_path, CLASS)
-    config = tomllib.loads(written.config.read_text("utf-8"))
+    config = read_toml(written.config)
     assert config == dataset.configuration(settings, written.repeats, written.class_repeats)
     [group] = config["datasets"]
     person, prior = group["subsets"]
