@@ -174,10 +174,10 @@ def trained_words() -> dict[str, object]:
         embedding = text._encoders.clip_l.transformer.get_input_embeddings()
         embedding.register_forward_hook(lambda *_: reads.append(1))
         with torch.inference_mode():  # as when a sample is made before the first step
-            text.words(texts[:1])
+            text.encode_text(texts[:1])
         lora = Lora(text.layers, 2, 2.0)
         with torch.inference_mode(False), torch.enable_grad(), lora.attached():
-            prompts = text.words(texts)
+            prompts = text.encode_text(texts)
             sum(prompt.context.square().sum() for prompt in prompts).backward()
         apart = [float((p.context - clip.own(t)).abs().max()) for p, t in zip(prompts, texts, strict=True)]
         farthest = max(farthest, *apart)
@@ -253,7 +253,7 @@ def beside_handles() -> dict[str, object]:
     before = len(Handle.freed)
     text = text_encoder.TrainedText(clip, "sd15", torch.device("cpu"), torch.float32)
     with torch.inference_mode():
-        text.words(["a woman"])
+        text.encode_text(["a woman"])
     handles = {"dynamic_vbars", "dynamic_pins", "_v", "_pin_state", "weight_function"}
     held = {name for layer in text._encoders.modules() for name in handles & vars(layer).keys()}
     del text

@@ -53,3 +53,13 @@ def test_the_low_memory_preset_sees_as_many_pictures_a_step_in_smaller_passes():
 def test_an_unknown_preset_is_refused_with_the_nearest():
     with pytest.raises(SettingsError, match="'sd15'"):
         settings.load("sd-15")
+
+
+def test_alpha_follows_rank_and_sample_every_follows_steps_unless_they_are_given():
+    preset = settings.TrainSettings(rank=16, alpha=8.0, steps=800, sample_every=100)
+    changed = preset.scaled({"rank": 64, "steps": 400})
+    assert (changed.alpha, changed.sample_every) == (32.0, 50)
+    given = preset.scaled({"rank": 64, "alpha": 1.0, "steps": 400, "sample_every": 7})
+    assert (given.alpha, given.sample_every) == (1.0, 7)
+    assert preset.scaled({"batch": 2}) == preset.with_changes({"batch": 2})
+    assert preset.scaled({"steps": 1}).sample_every == 1
