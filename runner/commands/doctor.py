@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ..client import Client, NothingThereError, exit_code
 from ..doctor import Examination, HostFacts, Severity, examine, facts_of_folder, facts_of_host
+from ..graph import located
 from .console import out, reporting, write_json
 from .options import DEFAULT_HOST, STUDIO, ComfyUI, Configs, Json
 
@@ -29,7 +30,9 @@ _TITLES |= {"traps": "Known traps", "room": "Room"}
 
 
 def doctor_command(
-    files: Annotated[list[Path] | None, typer.Argument(metavar="[GRAPH]...", help="Graphs that shall run.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[GRAPH]...", help="Names or files of graphs that are to run.")
+    ] = None,
     host: Annotated[
         str, typer.Option("--host", envvar="PORTRAIT_STUDIO_HOST", help="The address of a ComfyUI that runs.")
     ] = "",
@@ -45,7 +48,7 @@ def doctor_command(
     Without --host and --comfyui, what runs at the usual address is looked at, or else the studio's own ComfyUI.
     """
     with reporting(as_json):
-        report = examine(_facts(host, comfyui, configs or []), files or (), read)
+        report = examine(_facts(host, comfyui, configs or []), [located(file) for file in files or ()], read)
         if as_json:
             write_json(report.data())
         else:

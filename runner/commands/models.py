@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -28,14 +27,14 @@ from ..assets import (
 )
 from ..client import exit_code
 from .console import agreed, err, reporting, say, write_event
-from .options import ComfyUI, Configs, Json, Yes, folders_of
+from .options import ComfyUI, Configs, Graphs, Json, Yes, folders_of
 
 models = typer.Typer(help="The model files that graphs need.", no_args_is_help=True)
 
 
 @models.command("get")
 def get(
-    files: Annotated[list[Path], typer.Argument(metavar="GRAPH...", help="Graphs whose models are wanted.")],
+    files: Graphs,
     comfyui: ComfyUI = None,
     configs: Configs = None,
     yes: Yes = False,

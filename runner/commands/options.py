@@ -10,13 +10,31 @@ import typer
 from ...portrait.places import studio
 from ..assets import ModelFolders, read_folders
 from ..client import HostError
+from ..graph import located
 
 STUDIO = studio()
 SUBJECTS = Path("models") / "portrait_studio" / "subjects"  # where nodes/folders.py has them
 
+
+def _located(given: Path) -> Path:
+    return located(given)
+
+
+def _all_located(given: list[Path]) -> list[Path]:
+    return [located(one) for one in given]
+
+
 DEFAULT_HOST = "http://127.0.0.1:8188"
 Graph = Annotated[
-    Path, typer.Argument(help="A graph: UI format (JSON, or an image that ComfyUI saved), or API format.")
+    Path,
+    typer.Argument(
+        callback=_located,
+        help="A graph: the name of one of the studio's own, or a file (JSON, or an image that ComfyUI saved).",
+    ),
+]
+Graphs = Annotated[
+    list[Path],
+    typer.Argument(metavar="GRAPH...", callback=_all_located, help="Names or files."),
 ]
 Host = Annotated[str, typer.Option("--host", envvar="PORTRAIT_STUDIO_HOST", help="The address of a ComfyUI.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there.")]

@@ -24,7 +24,7 @@ from ..assets import (
 )
 from ..client import exit_code
 from .console import agreed, err, reporting, say, write_event
-from .options import ComfyUI, Configs, Json, Yes, folders_of
+from .options import ComfyUI, Configs, Graphs, Json, Yes, folders_of
 
 packs = typer.Typer(help="The node packs that graphs stand on.", no_args_is_help=True)
 
@@ -36,7 +36,7 @@ def _packs() -> None:
 
 @packs.command("install")
 def install_command(
-    files: Annotated[list[Path], typer.Argument(metavar="GRAPH...", help="Graphs whose packs are wanted.")],
+    files: Graphs,
     comfyui: ComfyUI = None,
     configs: Configs = None,
     yes: Yes = False,

@@ -6,6 +6,7 @@ from .conversion import is_link, prompt_cycle, prune, to_api
 from .document import BYPASS, MUTED, GraphError, UIGraph, is_api, parse, read
 from .migration import Migration, identity, migrate, newest, refuse_surplus
 from .parameters import DeclaredStage, Parameter, apply, declared, parameters, photo_input, stages
+from .shelf import advice, located
 from .widgets import levels, shipped_orders, value_of
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Parameter",
     "Problem",
     "UIGraph",
+    "advice",
     "apply",
     "check",
     "check_prompt",
@@ -26,6 +28,7 @@ __all__ = [
     "is_api",
     "is_link",
     "levels",
+    "located",
     "migrate",
     "newest",
     "parameters",

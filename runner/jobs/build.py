@@ -36,7 +36,7 @@ def read_api(path: Path) -> ApiGraph | None:
     try:
         data = reading.parse_json(reading.read(path, "graph"))
     except reading.ReadError as error:
-        raise PromptError(f"The graph {shown(path.name)} cannot be read ({error}): check its name and place") from error
+        raise PromptError(f"The graph {shown(path.name)} cannot be read ({error}): {graphs.advice(path)}") from error
     except ValueError:
         return None
     if isinstance(data, dict) and isinstance(data.get("prompt"), dict) and "nodes" not in data:
