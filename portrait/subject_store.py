@@ -316,7 +316,8 @@ def _pack(subject: subjects.Subject, target: Path) -> None:
     note = READ_ME.format(name=subject.name, lora=LORA, words=subject.prompt_words)
     # A LoRA does not compress.
     with zipfile.ZipFile(target, "w") as archive:
-        with _beside(target.with_name(LORA)) as lora:
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=target.parent) as folder:
+            lora = Path(folder) / LORA
             _copy_lora(subject, lora)
             archive.write(lora, f"{subject.name}/{LORA}")
         archive.writestr(f"{subject.name}/{CARD}", text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -135,12 +137,14 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint_and_says_so(tmp
 
 def test_a_full_disk_in_mid_run_is_said_and_no_half_subject_is_left(tmp_path, judged, monkeypatch):
     judged(0.3, 0.5, 0.6, 0.7, 0.1)
-    real, written = state.write, []
+    real = state.write
+
+    def no_room(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def full(path, content):
-        written.append(path.name)
-        if path.name == "step-000004.safetensors" or "step-000004.safetensors" in written:
-            (path.parent / f".{path.name}.part").symlink_to("/dev/full")
+        if path.name == "step-000004.safetensors":
+            monkeypatch.setattr(os, "fsync", no_room)  # from here on, for everything
         real(path, content)
 
     monkeypatch.setattr(state, "write", full)
