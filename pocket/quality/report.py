@@ -21,6 +21,7 @@ from safetensors import safe_open
 from .. import measures
 from ..assemble import CONTROLNETS
 from ..graphs import round_trip, run, text_to_image
+from . import looks
 from .pictures import FRAMINGS, Pictures
 from .pose import BODIES, body_joints, eye_errors, posed
 from .words import colours, tone_words
@@ -31,6 +32,9 @@ WANTED = {
     "exactly one face at YuNet >= .8": 0.98,
     "gradient energy of faces against renders": 0.80,
     "hair, garment, background and tone words followed": 0.85,
+    "eyes of one colour": 0.95,
+    "hair without holes": 0.95,
+    "corners of the mouth follow the expression": 0.85,
     "OpenPose: median eye error, fraction of the width": 0.03,
     "OpenPose: shoulders, elbows and wrists, PCK@0.1 by MediaPipe": 0.75,
     "mean SFace cosine between samples": 0.52,
@@ -131,6 +135,7 @@ class Report:
         between = [float(a @ b) for a, b in itertools.combinations(other, 2)]
         self._row("mean SFace cosine between samples", _mean(cosines), len(vectors), renders=_mean(between))
         self._words(pictures, seen, renders, real)
+        self._looks(pictures, seen, renders, real)
         self.pictures.sheet("text", pictures, 8)
         self.pictures.sheet("renders", renders, 8)
 
@@ -157,6 +162,36 @@ class Report:
             renders_judged_right={name: _share(goods) for name, goods in followed.judge.items()},
             tones_missed=[name for name, good in tone.items() if not good],
         )
+
+    def _looks(self, pictures: Sequence, seen: Faces, renders: Sequence, real: Faces) -> None:
+        """Judge eyes, hair and mouths; a picture counts where its render can be judged, and is judged right."""
+
+        def judged(index: int, picture: np.ndarray, faces: list) -> dict[str, bool | None]:
+            if not faces:
+                return {}
+            facts = self.people[index]["attributes"]
+            apart = None if facts["glasses"] != "none" else looks.eyes_apart(picture, faces[0])
+            bare = facts["hair"] in ("bald", "buzz", "afro", "curly", "short curly")
+            holes = None if bare else looks.holes(picture, faces[0])
+            lift = looks.mouth_lift(picture, faces[0])
+            return {
+                "eyes of one colour": None if apart is None else apart <= looks.COLOUR_LIMIT,
+                "hair without holes": None if holes is None else holes <= looks.HOLE_LIMIT,
+                "corners of the mouth follow the expression": None
+                if lift is None
+                else looks.mood_followed(facts["expression"], lift),
+            }
+
+        ours, theirs = (
+            [judged(i, *pair) for i, pair in enumerate(zip(*group, strict=True))]
+            for group in ((pictures, seen), (renders, real))
+        )
+        for name in (n for n in WANTED if n in ("eyes of one colour", "hair without holes") or n.startswith("corners")):
+            known = [facts[name] for facts in theirs if facts.get(name) is not None]
+            goods = [
+                bool(a[name]) for a, b in zip(ours, theirs, strict=True) if b.get(name) and a.get(name) is not None
+            ]
+            self._row(name, _mean(goods) if goods else None, len(goods), renders=_share([bool(k) for k in known]))
 
     def _untrained(self, name: str) -> bool:
         if trained(self.models / CONTROLNETS["openpose"]):
