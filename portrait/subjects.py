@@ -243,7 +243,8 @@ def _text(card: Mapping[str, Any], key: str, default: str, name: str) -> str:
 def _beside(folder: Path, name: Any, what: str) -> Path | None:
     if name is None:
         return None
-    if not isinstance(name, str) or not name or Path(name).name != name or "\\" in name or "\0" in name or name == "..":
+    plain = isinstance(name, str) and name not in ("", "..") and Path(name).name == name and len(name.encode()) < 256
+    if not plain or "\\" in name or "\0" in name:
         raise SubjectError(
             f"The card of subject {folder.name!r} says {what!r} is {presets.shown(name)}; it must be a file beside it."
         )

@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 
 from ...portrait import reading
 from ...portrait.errors import PortraitError
+from ...portrait.presets import shown
 from ..client import exit_code
 from .collecting import collection_paused
 from .cycles import cycle_words, find_cycle
@@ -188,7 +189,7 @@ class _Parser:
             raise self.fail("this is no ComfyUI graph (it has no list of nodes)")
         version = data.get("version")
         if isinstance(version, bool) or version not in VERSIONS:
-            raise self.fail(f"unknown graph version {version!r}; known are 0.4 and 1, so save it from ComfyUI again")
+            raise self.fail(f"unknown graph version {shown(version)}; known are 0.4 and 1: save it from ComfyUI again")
         root = self.level(data, "", "", arrays=version == 0.4)
         subgraphs: dict[str, Level] = {}
         definitions = data.get("definitions") or {}
@@ -268,7 +269,7 @@ class _Parser:
         if mode is None:
             mode = 0
         if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode <= BYPASS:
-            raise self.fail(f"node {identity}{where} has the unknown mode {mode!r}")
+            raise self.fail(f"node {identity}{where} has the unknown mode {shown(mode)}")
         values = item.get("widgets_values")
         properties = item.get("properties")
         title = item.get("title")
