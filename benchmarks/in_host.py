@@ -169,7 +169,7 @@ def training(file: str, settings: TrainSettings, recorded: bool = True) -> Itera
     from portrait_studio.trainer.loop import Training
     from portrait_studio.trainer.lora import Lora
     from portrait_studio.trainer.native import NativeModel
-    from portrait_studio.trainer.trainee import Trainee
+    from portrait_studio.trainer.training_data import TrainingData
 
     given = loaded(file)
     with torch.inference_mode(False), torch.enable_grad():
@@ -180,7 +180,7 @@ def training(file: str, settings: TrainSettings, recorded: bool = True) -> Itera
             with lora.attached():
                 if recorded:
                     model.record(lora.parameters)
-                yield Training(Trainee(model, pictures(settings.resolution), settings), lora, settings)
+                yield Training(TrainingData(model, pictures(settings.resolution), settings), lora, settings)
         finally:
             model.close()
 
@@ -189,7 +189,7 @@ def trainings(job: dict[str, Any], dynamic: bool) -> None:
     """Train the cases one after the other."""
     import torch
 
-    from portrait_studio.trainer.recorded import recording_works
+    from portrait_studio.trainer.cuda_graphs import recording_works
 
     for name in job["cases"]:
         case = CASES[name]

@@ -57,20 +57,20 @@ def measure(job: dict[str, Any], dynamic: bool) -> None:
 
     from portrait_studio.portrait import photos
     from portrait_studio.portrait.report import Limits
-    from portrait_studio.trainer import class_images, files, judge, loop, native, photo_set, run, state, trainee
+    from portrait_studio.trainer import class_images, files, judge, loop, native, photo_set, run, state, training_data
 
     sections = Sections()
     sections.wrap(native.NativeModel, "sample", "sampling for class images and judging")
     sections.wrap(native.NativeModel, "__init__", "copies of UNet and text encoder")
     sections.wrap(native.NativeModel, "encode", "latents")
-    sections.wrap(native.NativeModel, "words", "words")
+    sections.wrap(native.NativeModel, "encode_text", "words")
     sections.wrap(judge, "judge", "judging: faces and likeness")
     sections.wrap(class_images, "made", "class images: everything else")
     sections.wrap(files, "save_picture", "pictures written")
     sections.wrap(state, "save", "state written")
     sections.wrap(state, "save_tensors", "checkpoints written")
     sections.wrap(files, "publish", "subject published")
-    sections.wrap(trainee.Trainee, "__init__", "trainee: everything else")
+    sections.wrap(training_data.TrainingData, "__init__", "trainee: everything else")
     advance, firsts = loop.Training.advance, [0]
 
     def stepped(self: Any) -> None:
@@ -102,7 +102,7 @@ def measure(job: dict[str, Any], dynamic: bool) -> None:
         trained = native.NativeModel(
             model, clip, vae, chosen.precision, chosen.text_encoder_rate > 0, chosen.convolutions
         )
-        done = run.train(trained, given, run.Job("speed", chosen), Path(job["work"]) / "subjects")
+        done = run.train(trained, given, run.TrainingJob("speed", chosen), Path(job["work"]) / "subjects")
         trained.close()
     rows = sorted(sections.seconds.items(), key=lambda row: -row[1])
     say(
@@ -110,6 +110,6 @@ def measure(job: dict[str, Any], dynamic: bool) -> None:
         calls=sections.calls,
         whole=round(time.perf_counter() - began, 2),
         process_to_here=round(began - BEGAN, 2),
-        likeness=[round(verdict.likeness, 4) for verdict in done.verdicts],
+        likeness=[round(score.likeness, 4) for score in done.scores],
         dynamic=dynamic,
     )

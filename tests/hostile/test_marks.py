@@ -86,7 +86,9 @@ def test_a_training_writes_no_name_of_a_person_a_machine_or_a_photo(marked):
     )
     settings = dataclasses.replace(settings, fuse_best=1)
     store = marked / "subjects"
-    job = run.Job("Anna", settings, {"checkpoint": "pocket.safetensors", "sha256": "b" * 64}, keep_checkpoints=True)
+    job = run.TrainingJob(
+        "Anna", settings, {"checkpoint": "pocket.safetensors", "sha256": "b" * 64}, keep_checkpoints=True
+    )
     run.train(SmallModel(), photos, job, store)
     assert len(list(store.rglob("*.safetensors"))) >= 3
     assert leaks(store) == {}
