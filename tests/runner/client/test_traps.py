@@ -171,8 +171,10 @@ def test_trap_08_a_prompt_whose_answer_is_lost_runs_once(relay, fresh, host, tmp
 
 
 def test_trap_08_a_named_job_is_found_instead_of_run_again(client, fresh, host, tmp_path):
-    name = job_id(f"night batch {time.time()}", row=7)
-    assert name == job_id(f"night batch {time.time()}", row=7) or len(name) == 36
+    batch = f"night batch {time.time()}"
+    name = job_id(batch, row=7)
+    assert name == job_id(batch, row=7)
+    assert name != job_id(batch, row=8)
     job = Job(fresh("named"), prompt_id=name, find=True)
     first = run(job, client, tmp_path)
     before = posts(host)
