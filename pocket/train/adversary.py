@@ -28,7 +28,7 @@ class Adversary(nn.Module):
             layers += [nn.Conv2d(inputs, outputs, 4 if stride == 2 else 3, stride=stride, padding=1)]
             layers += [nn.GroupNorm(8, outputs), nn.LeakyReLU(0.2)]
         self.body = nn.Sequential(*layers, nn.Conv2d(WIDTHS[-1], 1, 3, padding=1))
-        self.to(device, memory_format=torch.channels_last)
+        self.to(device)
         self.optimiser = torch.optim.Adam(self.parameters(), rate, betas=(0.5, 0.9))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

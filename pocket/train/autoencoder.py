@@ -32,7 +32,7 @@ def vae(settings: Settings, seconds: float, batch: int, rate: float, encoder: bo
     run = Run(network, path, seconds, rate=rate, decay_from=0.35, weight_decay=0.0)
     call = faster(RoundTrip(network), settings)
     recognition = Recognition().to(settings.device)
-    adversary = Adversary(settings.device)
+    adversary, known = Adversary(settings.device), 2.0
     before, faces = time.monotonic(), Faces(people, settings.device)
     for step in run.steps():
         i = torch.randint(0, len(people), (batch - batch // 4,), device=settings.device)
