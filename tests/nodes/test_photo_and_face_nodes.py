@@ -30,9 +30,11 @@ def pack(comfyui: Path):
     arguments, sys.argv = sys.argv, sys.argv[:1]
     sys.path.append(str(comfyui))
     try:
+        from comfy.cli_args import args
         from portrait_studio.nodes import faces, photos
         from portrait_studio.nodes import identity as likeness
 
+        args.cpu = True  # as the suite's hosts run; without a driver ComfyUI's parts cannot be imported otherwise
         yield {
             each.define_schema().node_id: each
             for module in (faces, photos, likeness)
