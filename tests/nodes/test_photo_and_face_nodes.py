@@ -31,6 +31,7 @@ def pack(comfyui: Path):
     sys.path.append(str(comfyui))
     try:
         from comfy.cli_args import args
+
         from portrait_studio.nodes import faces, photos
         from portrait_studio.nodes import identity as likeness
 
