@@ -3,7 +3,7 @@
     python benchmarks/phone_photos.py [--photos 30] [--whole 6] [--out FILE]
 
 Photos of 8064 x 6048 px are made from the rendered people that come with the pack: faces of many sizes, sensor noise,
-about 15 MB each. A host of its own runs `photo-report` on them through the runner, first as it is, and once more in
+about 9 MB each. A host of its own runs `photo-report` on them through the runner, first as it is, and once more in
 another host with `size` at `whole`, which is how photos travelled before; that takes 0.6 GB a photo, so `--whole` says
 of how many, and the figure for all follows a straight line. Memory is the resident size of the host's process: its
 highest value in the run less the value before it. The report's verdicts are compared photo by photo with those on whole

@@ -74,7 +74,7 @@ class PortraitLoadPhotos(io.ComfyNode):
                     options=list(SIZES),
                     default=SIZES[0],
                     optional=True,
-                    tooltip="How large the images are. reduced: about 3 megapixels each; faces are still read from "
+                    tooltip="How large the images are. reduced: about 2 megapixels each; faces are still read from "
                     "the files. whole: every pixel, 0.6 GB for 48 megapixels. auto: whole for one photo, reduced for "
                     "several.",
                 ),

@@ -50,7 +50,7 @@ def search(pictures: Sequence[Picture], min_score: float, refine: bool) -> list[
             for index, faces in _whole(pictures, unseen, side, min_score):
                 found[index] = faces
         if refine:
-            found = _refined(pictures, found, min_score)
+            found = refined(pictures, found, min_score)
     return [sorted(faces, key=lambda face: (-face.area, face.box[0], face.box[1])) for faces in found]
 
 
@@ -179,7 +179,8 @@ class Closer:
         return abs(closer.roll) >= LEVEL
 
 
-def _refined(pictures: Sequence[Picture], found: Sequence[Sequence[Face]], min_score: float) -> list[list[Face]]:
+@torch.inference_mode()
+def refined(pictures: Sequence[Picture], found: Sequence[Sequence[Face]], min_score: float) -> list[list[Face]]:
     """Return the same faces with the landmarks of closer looks; one that shows nobody changes nothing."""
     every = [Closer(index, face, face) for index, faces in enumerate(found) for face in faces]
     active = every

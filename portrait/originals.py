@@ -1,6 +1,6 @@
 """Photos that are looked at reduced, while their whole pixels stay in the file.
 
-A photo of 48 megapixels takes 576 MB as ComfyUI's IMAGE. So what is passed on has about three megapixels, and whoever
+A photo of 48 megapixels takes 576 MB as ComfyUI's IMAGE. So what is passed on has about two megapixels, and whoever
 needs more of a face or of the whole photo reads it from the file, one photo at a time.
 """
 
@@ -16,9 +16,8 @@ import numpy as np
 from . import decoding
 from .decoding import Box, Patch, PhotoError
 
-# Pixels of a reduced photo: 38 MB as IMAGE. A quarter of the sides of a 48 MP photo and half of those of a 12 MP one
-# come to 3.05 million, so that JPEG decodes straight to it.
-REDUCED = 3_200_000
+# Pixels of a reduced photo: 23 MB as IMAGE, so thirty of them take 0.7 GB and leave room for decoding within 1.5 GB.
+REDUCED = 1_900_000
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from . import identity
-from .closeups import CloseUp, found_in
+from . import identity, workers
+from .closeups import found_in
 from .coverage import LEAST_ACCEPTED, VIEWS, missing
 from .duplicates import Fingerprint, fingerprint, near_duplicates
 from .errors import PortraitError
@@ -19,7 +19,6 @@ from .originals import AnyPhoto, as_photo
 from .quality import Quality, measure_aligned
 from .verdict import Verdict
 
-TOGETHER = 8  # photos that are searched for faces at once, between two words of progress
 LITTLE_ALIKE = 0.45  # mean cosine of pairs: two thirds of what SFace gives photographs of one person
 
 
@@ -114,12 +113,11 @@ def judge(
     embedder = embedder or identity.embedder()
     verdicts: list[Verdict] = []
     seen: list[_Seen] = []
-    for start in range(0, len(photos), TOGETHER):
-        for one in _look(photos[start : start + TOGETHER], embedder):
-            seen.append(one)
-            verdicts.append(Verdict(names[len(verdicts)], faces=one.faces, size=one.size))
-            if progress:
-                progress(len(verdicts), len(photos))
+    for one in workers.each(photos, lambda photo: _look(photo, embedder)):
+        seen.append(one)
+        verdicts.append(Verdict(names[len(verdicts)], faces=one.faces, size=one.size))
+        if progress:
+            progress(len(verdicts), len(photos))
     who = _subject(verdicts, seen, person, limits)
     for index, (verdict, one) in enumerate(zip(verdicts, seen, strict=True)):
         _judge_one(index, verdict, one, who, limits)
@@ -141,20 +139,14 @@ class _Seen:
     fingerprint: Fingerprint
 
 
-def _look(photos: Sequence[AnyPhoto], embedder: identity.Embedder) -> list[_Seen]:
-    originals = [as_photo(photo).original for photo in photos]
-    pixels = [as_photo(photo).pixels for photo in photos]
-    found = found_in(pixels, originals)
-    aligned = [[identity.align(one.pixels, one.seen) for one in own] for own in found]
-    embeddings = identity.embed_aligned(aligned, embedder)
-    seen = []
-    for index, array in enumerate(pixels):
-        original = originals[index]
-        size = original.size if original else (array.shape[1], array.shape[0])
-        own: list[CloseUp] = found[index]
-        qualities = [measure_aligned(face, one.seen) for face, one in zip(aligned[index], own, strict=True)]
-        seen.append(_Seen(size, [one.face for one in own], embeddings[index], qualities, fingerprint(array)))
-    return seen
+def _look(photo: AnyPhoto, embedder: identity.Embedder) -> _Seen:
+    original, pixels = as_photo(photo).original, as_photo(photo).pixels
+    found = found_in(pixels, original)
+    aligned = [identity.align(one.pixels, one.seen) for one in found]
+    (embeddings,) = identity.embed_aligned([aligned], embedder)
+    size = original.size if original else (pixels.shape[1], pixels.shape[0])
+    qualities = [measure_aligned(face, one.seen) for face, one in zip(aligned, found, strict=True)]
+    return _Seen(size, [one.face for one in found], embeddings, qualities, fingerprint(pixels))
 
 
 @dataclass(frozen=True)
