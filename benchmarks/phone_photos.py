@@ -1,6 +1,6 @@
 """What thirty photos of 48 megapixels cost: the host's memory and the time of the report, reduced and whole.
 
-    python benchmarks/phone_photos.py [--photos 30] [--whole 6] [--out FILE]
+    python benchmarks/phone_photos.py [--photos 30] [--whole 6] [--compared 10] [--from FOLDER] [--out FILE]
 
 Photos of 8064 x 6048 px are made from the rendered people that come with the pack: faces of many sizes, sensor noise,
 about 9 MB each. A host of its own runs `photo-report` on them through the runner, first as it is, and once more in
@@ -230,17 +230,20 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--photos", type=int, default=30)
     options.add_argument("--whole", type=int, default=6, help="how many photos travel whole")
+    options.add_argument("--compared", type=int, default=10, help="how many photos are compared with whole ones")
+    options.add_argument("--from", dest="folder", type=Path, help="photos made earlier, instead of making them")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        paths = make_photos(place, given.photos)
+        made = photos.list_folder(given.folder, ".") if given.folder else make_photos(place, given.photos)
+        paths = made[: given.photos]
         found = {
             "size": list(SIZE),
             "megabytes_a_file": round(sum(path.stat().st_size for path in paths) / len(paths) / 1e6, 1),
             "reduced": through_host(paths, place, "auto"),
             "whole": through_host(paths[: given.whole], place, "whole"),
-            "verdicts": verdicts(paths),
-            "compared": compared(paths),
+            "verdicts": verdicts(paths[: given.compared]),
+            "compared": compared(paths[: given.compared]),
             "machine": about,
         }
     print(json.dumps(found, indent=2))
