@@ -18,7 +18,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from . import template as tm
-from .materials import smoothstep
+from .materials import interpolate, smoothstep
 
 STEPS = 16
 SCALP = 960
@@ -64,14 +64,6 @@ def styles() -> dict[str, dict]:
     table.pop("comment")
     defaults = dict.fromkeys(NUMBERS, 0.0) | {"ribbons": 1.0, "side": 1.0, "wave": 0.05, "top": 0.92, "clump": 0.3}
     return {name: defaults | style for name, style in table.items()}
-
-
-def interpolate(x: torch.Tensor, xs: list[float], ys: torch.Tensor) -> torch.Tensor:
-    """Piecewise linear interpolation of x (any shape S) through fixed xs [k] and heights ys [k, broadcastable to S]."""
-    out = ys[0] + torch.zeros_like(x)
-    for k in range(len(xs) - 1):
-        out = out + (ys[k + 1] - ys[k]) * ((x - xs[k]) / (xs[k + 1] - xs[k])).clamp(0, 1)
-    return out
 
 
 def hairline(at: torch.Tensor, front: torch.Tensor, temple: torch.Tensor, side: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,14 @@ def linear(rgb: np.ndarray | list | tuple) -> np.ndarray:
     return np.power(np.asarray(rgb, np.float32) / 255, 2.2)
 
 
+def interpolate(x: torch.Tensor, xs: list[float], ys: torch.Tensor) -> torch.Tensor:
+    """Piecewise linear interpolation of x (any shape S) through fixed xs [k] and heights ys [k, broadcastable to S]."""
+    out = ys[0] + torch.zeros_like(x)
+    for k in range(len(xs) - 1):
+        out = out + (ys[k + 1] - ys[k]) * ((x - xs[k]) / (xs[k + 1] - xs[k])).clamp(0, 1)
+    return out
+
+
 def smoothstep(low: float, high: float, x: torch.Tensor) -> torch.Tensor:
     """Hermite step from 0 at `low` to 1 at `high` (low may be above high)."""
     t = ((x - low) / (high - low)).clamp(0, 1)
@@ -133,8 +141,6 @@ def skin(c: torch.Tensor, masks: torch.Tensor, p, noise: Noise, painted_hair: to
 
 def beard_area(c: torch.Tensor) -> torch.Tensor:
     """Where a full beard grows at canonical points [N,3], 0..1: below a line from the sideburns past the mouth."""
-    from .hair import interpolate
-
     x, y, z = c[:, 0].abs(), c[:, 1], c[:, 2]
     line = interpolate(x, [0, 0.02, 0.045, 0.062, 0.075], c.new_tensor([0.638, 0.640, 0.642, 0.668, 0.705]))
     below = smoothstep(0.007, -0.009, z - line)
