@@ -6,7 +6,9 @@ A LUT here is float32 `[N, N, N, 3]`, indexed [red, green, blue], from and to di
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -117,7 +119,7 @@ def read_cube(path: Path) -> np.ndarray:
             f"The LUT file {shown(path.name)} cannot be read ({error}); put it beside its preset or correct the name."
         ) from None
     try:
-        import colour
+        colour = colour_science()
     except ImportError:
         raise PortraitError(f"Reading {path.name} needs colour-science; install the pack's requirements.txt.") from None
     try:
@@ -125,6 +127,21 @@ def read_cube(path: Path) -> np.ndarray:
     except Exception as error:  # the reader lets through whatever its arithmetic meets
         raise PortraitError(f"{path.name} is not a .cube LUT ({type(error).__name__}); export it again.") from None
     return _over_unit_cube(table, path.name)
+
+
+def colour_science() -> ModuleType:
+    """Return the module colour of colour-science, without what it leaves behind. Raises ImportError.
+
+    Where matplotlib is missing, colour puts empty modules of that name into sys.modules. They break other packages:
+    transformers asks whether matplotlib is there and gets "matplotlib.__spec__ is not set".
+    """
+    before = set(sys.modules)
+    import colour
+
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] == "matplotlib" and getattr(sys.modules[name], "__spec__", None) is None:
+            del sys.modules[name]
+    return colour
 
 
 def _check_declared_size(lines: BinaryIO, name: str) -> None:
@@ -138,8 +155,7 @@ def _check_declared_size(lines: BinaryIO, name: str) -> None:
 
 
 def _over_unit_cube(table: Any, name: str) -> np.ndarray:
-    import colour
-
+    colour = colour_science()
     steps = list(table) if isinstance(table, colour.LUTSequence) else [table]
     if not steps or not all(isinstance(step, (colour.LUT3D, colour.LUT3x1D)) for step in steps):
         raise PortraitError(f"{name} holds something other than 1D and 3D LUTs; export it as a 3D .cube.")

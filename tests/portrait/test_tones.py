@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-import colour
 import numpy as np
 import pytest
 import torch
@@ -22,11 +23,19 @@ from portrait_studio.portrait.disk import parse_toml
 from portrait_studio.portrait.errors import PortraitError
 from portrait_studio.portrait.tones import skin
 from portrait_studio.portrait.tones.grade import Grade
+from portrait_studio.portrait.tones.lut import colour_science
 
+colour = colour_science()
 D65 = colour.CCS_ILLUMINANTS["CIE 1931 2 Degree Standard Observer"]["D65"]
 
 # Skin in full light: a light, a medium and a dark face, as sRGB. A ramp is the same skin from deep shade to the sun.
 SKINS = {"light": (0.86, 0.69, 0.60), "medium": (0.66, 0.47, 0.36), "dark": (0.376, 0.255, 0.204)}
+
+
+def test_reading_luts_leaves_no_empty_matplotlib_behind():
+    code = "from portrait_studio.portrait.tones.lut import colour_science as c; c(); import importlib.util as u, sys; "
+    code += "u.find_spec('matplotlib'); assert all(m.__spec__ for n, m in sys.modules.items() if n == 'matplotlib')"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
 
 
 def ramp(name: str) -> np.ndarray:
