@@ -3,9 +3,10 @@
 from .checking import Problem, check, check_prompt
 from .classes import NodeClasses
 from .conversion import is_link, prompt_cycle, prune, to_api
-from .document import BYPASS, MUTED, GraphError, UIGraph, is_api, parse, read
+from .document import BYPASS, MUTED, GraphError, UIGraph, is_api
 from .migration import Migration, identity, migrate, newest, refuse_surplus
 from .parameters import DeclaredStage, Parameter, apply, declared, parameters, photo_input, stages
+from .parsing import parse, read
 from .shelf import advice, located
 from .widgets import levels, shipped_orders, value_of
 

@@ -13,7 +13,8 @@ from .canvas import Canvas, LiveNode, LiveWidget
 from .classes import UNDEFINED, NodeClasses, canvas_inputs, frontend
 from .collecting import collection_paused
 from .cycles import cycle_words, find_cycle
-from .document import BYPASS, INPUT_NODE, MUTED, UIGraph, limits
+from .document import BYPASS, INPUT_NODE, MUTED, UIGraph
+from .expansion import limits
 
 
 @dataclass(slots=True)

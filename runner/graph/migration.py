@@ -14,9 +14,10 @@ from typing import Any
 from packaging.version import Version
 
 from ...portrait.disk import read_toml
-from .document import GraphError, UIGraph, parse
+from .document import GraphError, UIGraph
 from .operations import STRUCTURAL, evolved, perform
 from .parameters import declared
+from .parsing import parse
 from .widgets import SHIPPED, Orders, levels, places, shipped_orders, value_of
 
 

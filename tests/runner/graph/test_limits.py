@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 
 from portrait_studio.runner.graph import GraphError, parse, to_api
-from portrait_studio.runner.graph.document import limits
+from portrait_studio.runner.graph.expansion import limits
 
 from .sketch import Sketch
 
