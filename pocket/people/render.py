@@ -21,6 +21,7 @@ from .identity import Identity
 from .light import Light, background
 from .raster import rasterise
 from .strands import Grown, Strands
+from .surfaces import Surfaces
 
 PARTS = (
     "skin", "eyes", "teeth", "tongue", "lashes", "top", "outer", "lapel", "legs", "feet", "skirt", "collar", "shells",
@@ -73,7 +74,6 @@ class Renderer:
         self.strands = Strands(self.hair)
         self.beard = FaceHair(self.device)
         self.garments = Garments(self.device)
-        self.noise = mt.Noise(self.device)
         self.warp = tm.Warp(tm.head_controls(), self.device)
         self._assemble()
 
@@ -93,13 +93,10 @@ class Renderer:
             "tongue": f["helper-tongue"],
             "lashes": lashes,
         }
-        blocks = {
-            name: (
-                getattr(g, name if name != "lapel" else "outer").faces,
-                getattr(g, name if name != "lapel" else "outer").canonical.cpu().numpy(),
-            )
-            for name in ("top", "outer", "lapel", "legs", "feet", "skirt")
-        }
+        blocks = {}
+        for name in ("top", "outer", "lapel", "legs", "feet", "skirt"):
+            piece = getattr(g, "outer" if name == "lapel" else name)
+            blocks[name] = (piece.faces, piece.canonical.cpu().numpy())
         collar_count = int(g.grid_faces.max()) + 1
         blocks["collar"] = (g.grid_faces, np.zeros((collar_count, 3), np.float32))
         blocks["shells"] = (h.shell_faces, np.tile(h.shell_canonical, (SHELLS, 1)))
@@ -122,17 +119,21 @@ class Renderer:
         tris = np.concatenate(faces)
         self.tris = to(tris.astype(np.int64))
         self.part = to(np.concatenate(part))
-        self.canonical = to(np.concatenate(canonical).astype(np.float32))
         self.strand_noise = to(np.concatenate(noise).astype(np.float32))
         self.solid = self.slices["strands"].start
         self.solid_tris = self.tris[: len(tris) - sum(len(hair.faces) for hair in grown.values())]
         self.around = to(tm.vertex_faces(self.solid_tris.cpu().numpy(), self.solid, 9))
-        self.strand = torch.zeros(offset, 3, device=self.device)
+        strand = torch.zeros(offset, 3, device=self.device)
         for name, hair in grown.items():
-            self.strand[self.slices[name]] = to(hair.own)
-        uv_faces = t.uv_faces["body"]
-        self.skin_uv = to(t.uv[uv_faces].astype(np.float32))
-        self.masks = to(t.masks)[None]
+            strand[self.slices[name]] = to(hair.own)
+        self.surfaces = Surfaces(
+            noise=mt.Noise(self.device),
+            canonical=to(np.concatenate(canonical).astype(np.float32)),
+            strand=strand,
+            skin_uv=to(t.uv[t.uv_faces["body"]].astype(np.float32)),
+            masks=to(t.masks)[None],
+            eye_centre=self.eye_centre,
+        )
         used = np.unique(f["body"])
         inner = np.zeros(tm.VERTICES, bool)
         inner[used] = True
@@ -161,9 +162,7 @@ class Renderer:
 
     def numbers(self, shots: Sequence[Shot]) -> dict[str, torch.Tensor]:
         """Every number of the shots as tensors [B] or [B,k] on the device."""
-        first = shots[0]
         rows = [{**s.identity.numbers, **s.outfit.numbers, **s.light.numbers} for s in shots]
-        assert len(rows[0]) == len(first.identity.numbers) + len(first.outfit.numbers) + len(first.light.numbers)
         names = list(rows[0])
         width = [len(rows[0][n]) if isinstance(rows[0][n], tuple) else 0 for n in names]
         flat = np.array([np.concatenate([np.atleast_1d(r[n]) for n in names]) for r in rows], np.float32)
@@ -342,95 +341,9 @@ class Renderer:
             chosen = (part == k).nonzero()[:, 0]
             if len(chosen) == 0:
                 continue
-            colour[chosen] = self._material(
+            colour[chosen] = self.surfaces.lit(
                 name, f.of(chosen), normal[chosen], lit[chosen], open_[chosen], p, lamps, view, vertices, keep
             )
         out = torch.zeros(b * size * size, 3, device=self.device)
         out[f.sample] = colour
         return out.reshape(b, size, size, 3).permute(0, 3, 1, 2)
-
-    def _material(self, name, f, normal, lit, open_, p, lamps, view, vertices, keep) -> torch.Tensor:
-        q = lambda key: p[key][f.image]  # noqa: E731
-        backwards = (normal[:, 1:2] > 0) & torch.tensor(
-            name not in ("skin", "eyes", "strands", "beard"), device=self.device
-        )
-        normal = torch.where(backwards, -normal, normal)
-        if name in ("strands", "beard"):
-            _, v, who = f.shared(self.strand).unbind(1)
-            corner = vertices[f.image[:, None], f.corners]
-            level = self.strand[:, 1][f.corners]
-            tangent = ((level - level.mean(1, keepdim=True))[..., None] * corner).sum(1)
-            tangent = torch.nn.functional.normalize(shade.turn(view.rotation[f.image], tangent), dim=1, eps=1e-9)
-            colour = q("hair_rgb" if name == "strands" else "brow_rgb")
-            return shade.hair_light(
-                colour, q("curl"), v, who.round(), tangent, normal, lit, open_, f.image, lamps, self.noise
-            )
-        c = f.shared(self.canonical)
-        if name == "skin":
-            uv = (self.skin_uv[f.triangle] * f.weights[..., None]).sum(1)
-            at = torch.stack([uv[:, 0], 1 - uv[:, 1]], 1) * 2 - 1
-            masks = torch.nn.functional.grid_sample(self.masks, at[None, None], align_corners=False)[0, :, 0].T
-            s = mt.skin(c, masks, q, self.noise, shade.scalp(c, masks[:, 1], q, self.noise))
-        elif name == "eyes":
-            which = (c[:, 0] < 0).long()
-            s = mt.eye(c, self.eye_centre[which], p["gaze"][f.image, which], q, self.noise)
-            s.glow = shade.catchlight(normal, f.image, lamps)
-        elif name in ("teeth", "tongue", "lashes"):
-            s = mt.Surface(len(c), self.device)
-            tone = {"teeth": (0.66, 0.61, 0.53), "tongue": (0.33, 0.10, 0.10), "lashes": (0.05, 0.036, 0.03)}[name]
-            s.albedo = torch.tensor(tone, device=self.device).expand(len(c), 3)
-            s.specular = torch.full_like(lit, 0.3 if name == "teeth" else 0.02)
-        elif name == "glasses":
-            s = mt.Surface(len(c), self.device)
-            s.albedo = q("glasses_rgb")
-            s.specular, s.gloss = torch.full_like(lit, 0.5), torch.full_like(lit, 60.0)
-        elif name == "shells":
-            s = mt.Surface(len(c), self.device)
-            rough = self.noise(c * 420)
-            s.albedo = q("hair_rgb") * (0.40 + 0.85 * rough[:, :1])
-            s.bump = (rough[:, 1:] - 0.5) * 0.7
-            s.specular = torch.full_like(lit, 0.06)
-        else:
-            s = self._cloth(name, f, c, q, keep)
-        bent = torch.nn.functional.normalize(normal + s.bump, dim=1)
-        return shade.light_surface(s, bent, lit, open_, f.image, lamps)
-
-    def _cloth(self, name, f, c, q, keep) -> mt.Surface:
-        edge = f.own(keep)
-        first, second, pattern = q("colour1"), q("colour2"), q("pattern")
-        knit, rib, fold, scale = q("knit"), q("rib"), q("fold"), q("scale")
-        if name == "top":
-            first = self._shirt_front(c, first, q)
-        elif name in ("outer", "lapel"):
-            first, pattern, knit, rib, fold = (
-                q("outer_colour"),
-                0 * pattern,
-                q("outer_knit"),
-                q("outer_knit"),
-                q("outer_fold"),
-            )
-            if name == "lapel":
-                first = first * 0.88
-        elif name in ("legs", "skirt"):
-            first, knit, rib = q("bottom_colour"), 0 * knit, 0 * rib
-            pattern = pattern * q("skirt") * (q("bottom_colour") == q("colour1")).all(1)
-        elif name == "feet":
-            sole = mt.smoothstep(-0.806, -0.812, c[:, 2])
-            first = mt.mix(q("shoe"), torch.full_like(first, 0.55), sole * (q("denim") > 0.5))
-            pattern, knit, rib, fold = 0 * pattern, 0 * knit, 0 * rib, 0.15 * fold
-        elif name == "collar":
-            fold, rib = 0.15 * fold, 0 * rib
-        return mt.weave(c, edge, first, second, pattern, scale, knit, rib, fold, q("cloth_seed"), self.noise)
-
-    def _shirt_front(self, c: torch.Tensor, first: torch.Tensor, q) -> torch.Tensor:
-        """A placket with buttons, and a tie, drawn on the front of a shirt."""
-        x, y, z = c.unbind(1)
-        front = (y < -0.02).float()
-        seam = torch.exp(-(((x.abs() - 0.014) / 0.0011) ** 2)) * front * q("placket") * 0.35
-        first = first * (1 - seam)[:, None]
-        button = ((torch.remainder(z, 0.078) - 0.039) ** 2 + x**2).sqrt()
-        button = mt.smoothstep(0.0052, 0.0040, button) * front * q("placket") * (1 - q("necktie"))
-        first = mt.mix(first, first * 0.25 + 0.35, button)
-        width = 0.014 + 0.030 * mt.smoothstep(0.50, 0.10, z) - 0.004 * torch.exp(-(((z - 0.482) / 0.006) ** 2))
-        tie = mt.smoothstep(0.001, -0.001, x.abs() - width) * front * (z < 0.515) * q("necktie")
-        return mt.mix(first, q("tie_colour"), tie)
