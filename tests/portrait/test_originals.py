@@ -54,7 +54,7 @@ def test_a_face_of_a_reduced_photo_is_seen_as_in_the_whole_one(tmp_path, face):
     corners = np.abs(np.array(seen.face.box) - wanted.box).max()
     assert corners < 0.06 * wanted.side
     alike = identity.likeness(identity.embed(seen.pixels, seen.seen), identity.embed(whole, wanted))
-    assert alike > (0.96 if face < 128 else 0.98)  # .98 is what a shift by one pixel does to a face of 180 px
+    assert alike > 0.985  # a search of the region instead of the closer look alone gives .88
     ours, theirs = quality.measure(seen.pixels, seen.seen), quality.measure(whole, wanted)
     assert ours.sharpness == pytest.approx(theirs.sharpness, rel=0.2)
     assert abs(ours.yaw - theirs.yaw) < 4

@@ -12,30 +12,12 @@ import numpy as np
 
 from ...portrait import subjects
 from ...portrait.disk import writing
+from ...portrait.subject_store import handed_on
 from .command import NAME, OUTPUT
 from .errors import KohyaError
 
 _STEP = re.compile(rf"^{NAME}-step(\d+)\.safetensors$")
 _SAMPLE = re.compile(rf"^{NAME}_e?(\d+)_(\d+)_\d+(?:_\d+)?\.png$")  # e: the samples before the first step
-# What sd-scripts itself writes and what tells nothing of paths, folders or captions.
-KEPT = frozenset(
-    (
-        "ss_v2",
-        "ss_base_model_version",
-        "ss_network_module",
-        "ss_network_dim",
-        "ss_network_alpha",
-        "modelspec.sai_model_spec",
-        "modelspec.architecture",
-        "modelspec.implementation",
-        "modelspec.implementation_version",
-        "modelspec.resolution",
-        "modelspec.prediction_type",
-        "modelspec.date",
-        "sshs_model_hash",
-        "sshs_legacy_hash",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -77,19 +59,22 @@ class Pickup:
 
 
 def clean(path: Path, target: Path, facts: Mapping[str, str]) -> bool:
-    """Move a LoRA to `target` with nothing but `KEPT` and `facts` as metadata; return whether its numbers are finite.
+    """Move a LoRA to `target`; return whether its numbers are finite.
+
+    Its metadata are then `facts`, and of its own what may be handed on (portrait/handed_on.json).
 
     Raises KohyaError when the file cannot be read or the disk refuses.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file, save_file
 
+    allowed = handed_on()["lora"]
     try:
         header = subjects.check_safetensors(path)
         tensors = load_file(path)
         if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
             return False
-        metadata = dict(facts) | {key: value for key, value in header.metadata.items() if key in KEPT}
+        metadata = dict(facts) | {key: value for key, value in header.metadata.items() if key in allowed}
         with writing(target) as part:
             save_file(tensors, part, metadata)
         path.unlink()
