@@ -8,6 +8,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from portrait_studio.runner.client import host as hosts
@@ -16,6 +17,10 @@ from portrait_studio.runner.demo.studio import model_paths
 from .host_parts import wrong
 
 ROOT = Path(__file__).parents[1]
+
+# How fast a machine is, or what else it does, says nothing about the code: no property test is timed.
+hypothesis.settings.register_profile("studio", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("studio")
 
 
 @pytest.fixture(scope="session")
