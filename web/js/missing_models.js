@@ -39,6 +39,12 @@ const isPocket = (model) => model.name.startsWith("pocket");
 const words = () => WORDS[app.ui?.settings?.getSettingValue?.("Comfy.Locale") === "ko" ? "ko" : "en"];
 const size = (bytes) => (bytes > 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.round(bytes / 1e6)} MB`);
 
+// Older frontends drop what they do not know of a model: its size and its licence.
+function facts(model) {
+  const known = [model.size && size(model.size), model.license].filter(Boolean);
+  return known.length ? ` (${known.join(", ")})` : "";
+}
+
 function choices(widget) {
   const values = widget.options?.values;
   return (typeof values === "function" ? values() : values) ?? [];
@@ -87,7 +93,7 @@ function link(model) {
   anchor.target = "_blank";
   anchor.rel = "noopener noreferrer";
   const renamed = !model.url.endsWith(model.name) ? `, ${words().rename} ${model.name}` : "";
-  row.append(anchor, ` (${size(model.size)}, ${model.license}) → models/${model.directory}${renamed}`);
+  row.append(anchor, `${facts(model)} → models/${model.directory}${renamed}`);
   return row;
 }
 
@@ -138,7 +144,7 @@ function offer() {
   panel.append(element("div", { fontWeight: "bold", fontSize: "14px" }, say.title));
   panel.append(element("div", { marginTop: "8px" }, say.pocket));
   const wanted = distinct(missing.flatMap((one) => one.models.filter((model) => model.name === one.widget.value)));
-  panel.append(element("div", { opacity: 0.8 }, wanted.map((model) => `${model.name} (${size(model.size)})`).join(", ")));
+  panel.append(element("div", { opacity: 0.8 }, wanted.map((model) => model.name + facts(model)).join(", ")));
   const status = element("div", { marginTop: "4px" });
   const from = weights();
   if (from) {
