@@ -6,11 +6,13 @@ from .models import DIFFERENT, MISSING, PRESENT, ModelState, licence_words, size
 from .packs import InstalledPack, PackError, Pin, install_pack, installed_packs, names_of, pin_of, pins
 from .requirements import RequiredModel, RequiredPack, required_models, required_packs
 from .versions import same_version, version_of, within
+from .web import Allowed
 
 __all__ = [
     "DIFFERENT",
     "MISSING",
     "PRESENT",
+    "Allowed",
     "Download",
     "DownloadError",
     "InstalledPack",

@@ -8,35 +8,36 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import http.client
 import json
 import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 import psutil
 
+from ...portrait import reading
 from ...portrait.errors import PortraitError
-from ..client import exit_code
+from ..client import exit_code, words
 from ..jobs import output
+from .web import PUBLIC, Allowed, Page, UnreachableError, WebError, checked, opened
 
 if os.name == "posix":
     import fcntl
 
 MAX_BYTES = 64 << 30
 SPARE_BYTES = 256 << 20  # what a download leaves free on the disk
-TIMEOUT = 30.0
-ATTEMPTS = 5
+LONGEST_TAG = 200  # letters of what tells one version of a file from another
+TIMEOUT = 30.0  # seconds for the address to answer, and for each piece of the file
+ATTEMPTS = 5  # without WORTH bytes more
+WORTH = 1 << 20
 # Pickles (.pth, .pt) run code when they are loaded; they are taken only because their bytes are known by their hash.
 SUFFIXES = (".safetensors", ".sft", ".onnx", ".gguf", ".pth", ".pt")
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18  # bytes; what does not come at 9 kB a second is not a download but a drip
+_LOOK = 64 << 20  # bytes between two looks at the room on the disk
 
 Progress = Callable[[int, int], None]
 
@@ -72,23 +73,28 @@ class _BrokenError(Exception):
     """The connection ended early, or the server is busy: worth another try."""
 
 
-def fetch(wanted: Download, progress: Progress = lambda done, total: None, pause: float = 1.0) -> None:
+def fetch(
+    wanted: Download,
+    progress: Progress = lambda done, total: None,
+    pause: float = 1.0,
+    allowed: Allowed = PUBLIC,
+) -> None:
     """Bring a file to its place; what an earlier call left unfinished is continued if the server still has that file.
 
-    `progress` is told bytes done and bytes in all (0: not known); `pause` is in seconds, between attempts. Raises
-    DownloadError.
+    `progress` gets bytes done and bytes in all (0: not known); `pause` is in seconds, between attempts; `allowed` is
+    what may be opened besides https on the public net. Raises DownloadError.
     """
-    _refuse(wanted)
+    _refuse(wanted, allowed)
     try:
         wanted.target.parent.mkdir(parents=True, exist_ok=True)
-        with wanted.part.open("a+b") as part:
+        with _part(wanted) as part:
             _lock(part, wanted)
             try:
-                _complete(wanted, part, progress, pause)
-            finally:
-                if not _part_size(part):
-                    wanted.part.unlink(missing_ok=True)
-                    wanted.state.unlink(missing_ok=True)
+                _complete(wanted, part, progress, pause, allowed)
+            except BaseException:
+                if not _part_size(part) or not _state(wanted).get("tag"):  # it could never be gone on with
+                    _clear(wanted)
+                raise
             part.flush()
             os.fsync(part.fileno())
         wanted.part.replace(wanted.target)
@@ -101,42 +107,50 @@ def fetch(wanted: Download, progress: Progress = lambda done, total: None, pause
         ) from error
 
 
-def _refuse(wanted: Download) -> None:
+def _refuse(wanted: Download, allowed: Allowed) -> None:
     name = wanted.target.name
     if wanted.target.suffix.lower() not in SUFFIXES:
-        raise DownloadError(f"{name!r} is no kind of model file that is fetched: find a .safetensors of it")
+        raise DownloadError(f"{name!r} is not a kind of model file that is fetched: look for a .safetensors of it")
     if len(wanted.sha256) != 64:
         raise DownloadError(f"{name!r} cannot be checked, since the graph gives no sha256: fetch it by hand")
-    if not _safe(wanted.url):
-        raise DownloadError(f"The address of {name!r} is not https: fetch the file by hand if you trust it")
-    if wanted.target.exists():
-        raise DownloadError(f"{name!r} is there already with another content: move it away first")
+    try:
+        checked(wanted.url, allowed)
+    except WebError as error:
+        raise _not_opened(wanted, error) from error
+    if os.path.lexists(wanted.target):
+        raise DownloadError(f"{name!r} exists already, with other content: move it away first")
 
 
-def _safe(url: str, loopback: bool = True) -> bool:
-    """Tell whether an address is https, or http on this very machine, which nobody listens in on."""
-    parts = urlsplit(url)
-    if parts.scheme == "https":
-        return bool(parts.hostname)
-    with contextlib.suppress(ValueError):
-        return loopback and parts.scheme == "http" and ip_address(parts.hostname or "").is_loopback
-    return False
+@contextlib.contextmanager
+def _part(wanted: Download) -> Iterator[IO[bytes]]:
+    """Open the unfinished file; a link, a pipe or the like of that name is not followed."""
+    if os.path.lexists(wanted.part) and not (wanted.part.is_file() and not wanted.part.is_symlink()):
+        raise DownloadError(f"{wanted.part.name!r} is not a file: move it away")
+    handle = os.open(wanted.part, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "r+b") as part:
+        part.seek(0, os.SEEK_END)
+        yield part
 
 
-def _complete(wanted: Download, part: IO[bytes], progress: Progress, pause: float) -> None:
+def _clear(wanted: Download) -> None:
+    wanted.part.unlink(missing_ok=True)
+    wanted.state.unlink(missing_ok=True)
+
+
+def _complete(wanted: Download, part: IO[bytes], progress: Progress, pause: float, allowed: Allowed) -> None:
     """Stream until the part is whole and its hash is right."""
     failures = 0
     while True:
         have = _part_size(part)
         resumed = have > 0
         try:
-            digest = _stream(wanted, part, progress)
+            digest = _stream(wanted, part, progress, allowed)
         except _BrokenError as error:
-            failures = 0 if _part_size(part) > have else failures + 1
+            failures = 0 if _part_size(part) >= have + WORTH else failures + 1
             if failures >= ATTEMPTS:
                 raise DownloadError(
-                    f"{wanted.target.name!r} stopped at {_part_size(part):,} bytes ({error}); what is there is kept as "
-                    f"{wanted.part.name!r}: run the command again to go on"
+                    f"{wanted.target.name!r} stopped at {_part_size(part):,} bytes ({words(error)}); "
+                    f"{_kept(wanted, part)}"
                 ) from error
             time.sleep(pause * failures)
             continue
@@ -144,43 +158,51 @@ def _complete(wanted: Download, part: IO[bytes], progress: Progress, pause: floa
             return
         part.truncate(0)
         wanted.state.unlink(missing_ok=True)
-        if not resumed:  # a part that was spoilt here is no fault of the server's
+        if not resumed:  # a part that was spoilt here is not the server's fault
             raise DownloadError(
                 f"{wanted.target.name!r} from {urlsplit(wanted.url).hostname} is not the file that the graph was made "
                 f"with (its sha256 is {digest[:12]}..., not {wanted.sha256[:12]}...): nothing of it was kept"
             )
 
 
-def _stream(wanted: Download, part: IO[bytes], progress: Progress) -> str:
+def _kept(wanted: Download, part: IO[bytes]) -> str:
+    """Return what becomes of an unfinished file, as the end of a sentence."""
+    if _part_size(part) and _state(wanted).get("tag"):
+        return f"what arrived is kept as {wanted.part.name!r}: run the command again to go on"
+    return "nothing of it was kept: run the command again, or fetch it by hand"
+
+
+def _stream(wanted: Download, part: IO[bytes], progress: Progress, allowed: Allowed) -> str:
     """Fetch what is missing of a part and return the sha256 of the whole. Raises _BrokenError, DownloadError."""
     known = _state(wanted)
     have = _part_size(part)
     if not known.get("tag"):
         have = 0
-    with _request(wanted, have, str(known.get("tag", ""))) as answer:
+    with _answer(wanted, have, str(known.get("tag", "")), allowed) as answer:
         tag = _tag(answer)
         if answer.status == 206 and (_start(answer) != have or tag != known.get("tag")):
             raise _restart(wanted, part, "the server sent another part than the one asked for")
         if answer.status == 200:
             have = 0
         part.truncate(have)
-        length = answer.headers.get("Content-Length")
-        total = have + int(length) if length and length.isdecimal() else 0
+        total = have + answer.length if answer.length else 0
         _refuse_size(wanted, total)
-        if psutil.disk_usage(str(wanted.target.parent)).free < max(total, wanted.size) - have + SPARE_BYTES:
-            raise _full(wanted)
+        _refuse_full(wanted, max(total, wanted.size) - have)
         output.replace(wanted.state, json.dumps({"url": wanted.url, "sha256": wanted.sha256, "tag": tag}).encode())
         digest = hashlib.sha256()
         part.seek(0)
         while held := part.read(_CHUNK):
             digest.update(held)
-        done = have
+        done = looked = have
         progress(done, total)
         for chunk in _chunks(answer):
             done += len(chunk)
             if done > (wanted.size or total or MAX_BYTES):
                 part.truncate(0)
                 raise DownloadError(f"{wanted.target.name!r} is larger than it should be: nothing of it was kept")
+            if done - looked > _LOOK:  # others write to this disk as well, and who says no length may send any
+                looked = done
+                _refuse_full(wanted, max((total or wanted.size) - done, 0))
             part.write(chunk)
             digest.update(chunk)
             progress(done, total)
@@ -190,62 +212,57 @@ def _stream(wanted: Download, part: IO[bytes], progress: Progress) -> str:
     return digest.hexdigest()
 
 
-def _chunks(answer: Any) -> Iterator[bytes]:
+def _refuse_full(wanted: Download, more: int) -> None:
+    if psutil.disk_usage(str(wanted.target.parent)).free < more + SPARE_BYTES:
+        raise _full(wanted)
+
+
+def _chunks(answer: Page) -> Iterator[bytes]:
     while True:
         try:
             chunk = answer.read(_CHUNK)
-        except (OSError, http.client.HTTPException) as error:
-            raise _BrokenError(f"the connection broke: {error}") from error
+        except WebError as error:
+            raise _BrokenError(str(error)) from error
         if not chunk:
             return
         yield chunk
 
 
-def _request(wanted: Download, have: int, tag: str) -> Any:
+@contextlib.contextmanager
+def _answer(wanted: Download, have: int, tag: str, allowed: Allowed) -> Iterator[Page]:
+    """Ask for a file, or for the rest of it. Raises _BrokenError, DownloadError."""
     headers = {"User-Agent": "portrait-studio", "Accept-Encoding": "identity"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": tag}
-    opener = urllib.request.build_opener(_SafeRedirects(wanted))
-    where = urlsplit(wanted.url).hostname
-    try:
-        return opener.open(urllib.request.Request(wanted.url, headers=headers), timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code == 416:
+    where, name = urlsplit(wanted.url).hostname, wanted.target.name
+    with contextlib.ExitStack() as held:
+        try:
+            page = held.enter_context(opened(wanted.url, headers, allowed, TIMEOUT))
+        except UnreachableError as error:
+            raise _BrokenError(f"{where}: {error}") from error
+        except WebError as error:
+            raise _not_opened(wanted, error) from error
+        if page.status == 416 or (have and page.status in (400, 412, 431)):
             wanted.state.unlink(missing_ok=True)  # without it, the next attempt begins at the beginning
-            raise _BrokenError("the server has no such part") from error
-        if error.code in (408, 425, 429) or error.code >= 500:
-            raise _BrokenError(f"{where} answers {error.code}") from error
-        if error.code < 400:  # a redirect that urllib itself does not follow
-            raise _astray(wanted) from error
-        if error.code in (401, 403):
-            raise DownloadError(
-                f"{where} gives {wanted.target.name!r} only to its members: fetch it by hand"
-            ) from error
-        raise DownloadError(
-            f"{where} has no {wanted.target.name!r} (it answers {error.code}): fetch it by hand"
-        ) from error
-    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-        raise _BrokenError(f"{where} cannot be reached: {getattr(error, 'reason', error)}") from error
+            raise _BrokenError("the server has no such part")
+        if page.status in (408, 425, 429) or page.status >= 500:
+            raise _BrokenError(f"{where} answers {page.status}")
+        if page.status in (401, 403):
+            raise DownloadError(f"{where} gives {name!r} only to its members: fetch it by hand")
+        if page.status not in (200, 206):
+            raise DownloadError(f"{where} has no {name!r} (it answers {page.status}): fetch it by hand")
+        yield page
 
 
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect to https alone; from an address on this machine also to another one on it."""
-
-    def __init__(self, wanted: Download) -> None:
-        self.wanted = wanted
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        if not _safe(newurl, loopback=urlsplit(self.wanted.url).scheme == "http"):
-            raise _astray(self.wanted)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _astray(wanted: Download) -> DownloadError:
-    return DownloadError(
-        f"{urlsplit(wanted.url).hostname} sends on to an address that is not https for {wanted.target.name!r}: "
-        "nothing was fetched"
-    )
+def _not_opened(wanted: Download, error: WebError) -> DownloadError:
+    with contextlib.suppress(ValueError):
+        where = urlsplit(wanted.url).hostname
+        if where:
+            return DownloadError(
+                f"{wanted.target.name!r} is not fetched from {where}, since {error}: fetch the file by hand if you "
+                "trust it"
+            )
+    return DownloadError(f"{wanted.target.name!r} is not fetched, since {error}: look at the graph that names it")
 
 
 def _refuse_size(wanted: Download, total: int) -> None:
@@ -261,8 +278,8 @@ def _refuse_size(wanted: Download, total: int) -> None:
 def _state(wanted: Download) -> dict[str, Any]:
     """Return what the unfinished file is a part of, empty when it is a part of something else."""
     try:
-        known = json.loads(wanted.state.read_text("utf-8"))
-    except (OSError, ValueError):
+        known = reading.read_json(wanted.state, "record", links=False)
+    except reading.ReadError:
         return {}
     same = isinstance(known, dict) and (known.get("url"), known.get("sha256")) == (wanted.url, wanted.sha256)
     return known if same else {}
@@ -274,19 +291,20 @@ def _restart(wanted: Download, part: IO[bytes], why: str) -> _BrokenError:
     return _BrokenError(why)
 
 
-def _tag(answer: Any) -> str:
-    """Return what tells this version of the file from others, empty when the server gives nothing to rely on.
+def _tag(answer: Page) -> str:
+    """Return what identifies this version of the file, empty when the server gives nothing to rely on.
 
-    A weak ETag does not do for If-Range (RFC 9110, 13.1.5).
+    A weak ETag does not do for If-Range (RFC 9110, 13.1.5), and an odd or a long one might not be taken back.
     """
     tag = answer.headers.get("ETag") or ""
-    return tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified") or ""
+    tag = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified") or ""
+    return tag if tag.isascii() and tag.isprintable() and len(tag) <= LONGEST_TAG else ""
 
 
-def _start(answer: Any) -> int:
+def _start(answer: Page) -> int:
     unit, _, span = (answer.headers.get("Content-Range") or "").partition(" ")
     first = span.partition("-")[0]
-    return int(first) if unit == "bytes" and first.isdecimal() else -1
+    return int(first) if unit == "bytes" and first.isascii() and first.isdecimal() and len(first) < 20 else -1
 
 
 def _part_size(part: IO[bytes]) -> int:

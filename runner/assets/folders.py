@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ...portrait import reading
+from ...portrait.presets import shown
 from ..client import PromptError
 
 # Folder names with another place than models/<name>, and names that mean another (ComfyUI's folder_paths.py).
@@ -18,7 +20,9 @@ _PLACES = {
     "controlnet": ("controlnet", "t2i_adapter"),
 }
 _LEGACY = {"unet": "diffusion_models", "clip": "text_encoders"}
+_BESIDE_MODELS = ("custom_nodes", "datasets")
 CONFIG = "extra_model_paths.yaml"
+LONGEST_NAME = 200  # bytes; systems take 255, and an unfinished file's name is longer
 
 
 @dataclass(frozen=True)
@@ -29,24 +33,50 @@ class ModelFolders:
     paths: Mapping[str, tuple[Path, ...]]
 
     def of(self, name: str) -> tuple[Path, ...]:
-        """Return the folders that go by a name; a name that the host does not know stands for models/<name>."""
+        """Return the folders that go by a name; a name that the host does not know stands for models/<name>.
+
+        Raises PromptError for one that leads out of models/.
+        """
         name = _LEGACY.get(name, name)
-        return self.paths.get(name) or tuple(self.root / "models" / place for place in _PLACES.get(name, (name,)))
+        return self.paths.get(name) or _own(self.root, relative(name).as_posix())
 
     def find(self, name: str, file: str) -> list[Path]:
-        """Return every copy of a model file; the host loads the first."""
+        """Return every copy of a model file; the host loads the first. Raises PromptError as `place` does."""
         inside = relative(file)
-        return [folder / inside for folder in self.of(name) if (folder / inside).is_file()]
+        return [folder / inside for folder in self.of(name) if _is_file(folder / inside)]
+
+    def place(self, name: str, file: str) -> Path:
+        """Return where a model file belongs: in the folder that the host searches first.
+
+        Raises PromptError for a name of a folder or a file that leads out of models/.
+        """
+        return self.of(name)[0] / relative(file)
 
 
-def relative(file: str) -> Path:
-    """Return a model's name as a path that stays inside its folder. Raises PromptError for any other."""
-    parts = PurePosixPath(file.replace("\\", "/"))
-    if parts.is_absolute() or ":" in file or "\0" in file or not parts.parts or ".." in parts.parts:
+def _own(comfyui: Path, name: str) -> tuple[Path, ...]:
+    inside = comfyui if name in _BESIDE_MODELS else comfyui / "models"
+    return tuple(inside / place for place in _PLACES.get(name, (name,)))
+
+
+def relative(name: str) -> Path:
+    """Return the name of a model, or of a folder of models, as a path that stays inside. Raises PromptError.
+
+    Names that a system cannot have, hidden ones among them, are refused as well.
+    """
+    parts = PurePosixPath(name.replace("\\", "/"))
+    whole = not parts.is_absolute() and ":" not in name and name.isprintable() and bool(parts.parts)
+    if not whole or any(part.startswith(".") or len(part.encode()) > LONGEST_NAME for part in parts.parts):
         raise PromptError(
-            f"The model name {file!r} leads out of its folder: the graph that asks for it is not to be used"
+            f"The model name {shown(name)} points outside its folder: do not use the graph that asks for it"
         )
     return Path(*parts.parts)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a path too long for this system
+        return False
 
 
 def read_folders(comfyui: Path, configs: Sequence[Path] = (), beside: Path | None = None) -> ModelFolders:
@@ -61,8 +91,7 @@ def read_folders(comfyui: Path, configs: Sequence[Path] = (), beside: Path | Non
     def folder(name: str) -> list[Path]:
         name = _LEGACY.get(name, name)
         if name not in paths:
-            inside = comfyui if name == "custom_nodes" else comfyui / "models"
-            paths[name] = [inside / place for place in _PLACES.get(name, (name,))]
+            paths[name] = list(_own(comfyui, name))
         return paths[name]
 
     for config in ([own] if own.is_file() else []) + list(configs):
@@ -100,8 +129,8 @@ def _entries(config: Path) -> Iterator[tuple[str, Path, bool]]:
 
 def _parse(config: Path) -> dict[str, Any]:
     try:
-        text = config.read_text("utf-8")
-    except (OSError, ValueError) as error:
+        text = reading.read_text(config, "notes")
+    except reading.ReadError as error:
         raise PromptError(f"{config.name!r} cannot be read ({error}): check its name and place") from error
     try:
         data = json.loads(text)
@@ -115,10 +144,10 @@ def _yaml(config: Path, text: str) -> Any:
         import yaml
     except ImportError as error:
         raise PromptError(
-            f"{config.name!r} tells where the host's models are, and reading it needs PyYAML: pip install pyyaml"
+            f"{config.name!r} says where the host's models are, and reading it needs PyYAML: pip install pyyaml"
         ) from error
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
-        raise PromptError(f"{config.name!r} is no YAML file ({where}): ComfyUI cannot read it either") from error
+        raise PromptError(f"{config.name!r} is not a YAML file ({where}): ComfyUI cannot read it either") from error

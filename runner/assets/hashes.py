@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ...portrait import reading
 from ...portrait.disk import sha256
 from ..client import OutputError
 from ..jobs import output
@@ -40,7 +41,7 @@ def hash_of(file: Path) -> str:
 
 def _memory(folder: Path) -> dict[str, Any]:
     try:
-        known = json.loads((folder / MEMORY).read_text("utf-8"))
-    except (OSError, ValueError):
+        known = reading.read_json(folder / MEMORY, "notes", links=False)
+    except reading.ReadError:
         return {}
     return known if isinstance(known, dict) else {}

@@ -1,11 +1,11 @@
-"""Model files that graphs require, against what lies in a host's folders."""
+"""Model files that graphs require, against what is in a host's folders."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from .folders import ModelFolders, relative
+from .folders import ModelFolders
 from .hashes import hash_of, known_hash
 from .requirements import RequiredModel
 
@@ -59,16 +59,16 @@ def state_of(model: RequiredModel, folders: ModelFolders, read: bool = False) ->
 
 def target_of(model: RequiredModel, folders: ModelFolders) -> Path:
     """Return where a model belongs: in the folder that the host searches first. Raises PromptError for a bad name."""
-    return folders.of(model.folder)[0] / relative(model.file)
+    return folders.place(model.folder, model.file)
 
 
 def size_words(size: int) -> str:
     """Return a number of bytes in words for a table; 0 is not known."""
     if not size:
-        return "size not told"
+        return "size unknown"
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size} bytes"
 
 
 def licence_words(model: RequiredModel) -> str:
     """Return a model's licence for a table, with what it forbids."""
-    return (model.license or "licence not told") + (", NON-COMMERCIAL" if model.non_commercial else "")
+    return (model.license or "licence unknown") + (", NON-COMMERCIAL" if model.non_commercial else "")

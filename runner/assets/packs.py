@@ -12,11 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ...portrait.disk import read_toml
+from ...portrait import reading
+from ...portrait.disk import parse_toml, read_toml
 from ...portrait.errors import PortraitError
 from ..client import exit_code
 
-DISABLED = ".disabled"  # folders whose name ends so, and what lies in a folder of that name, are not loaded by a host
+DISABLED = ".disabled"  # folders whose name ends so, and what is in a folder of that name, are not loaded by a host
 
 
 class PackError(PortraitError):
@@ -28,7 +29,7 @@ class PackError(PortraitError):
 
 @dataclass(frozen=True)
 class Part:
-    """A repository that has to lie in a folder of a pack for the pack to load."""
+    """A repository that has to be in a folder of a pack for the pack to load."""
 
     folder: str
     repository: str
@@ -115,8 +116,8 @@ def installed_packs(folders: Sequence[Path]) -> list[InstalledPack]:
 
 def _read(folder: Path, disabled: bool) -> InstalledPack:
     try:
-        project: Any = read_toml(folder / "pyproject.toml").get("project")
-    except (OSError, ValueError):
+        project: Any = parse_toml(reading.read_text(folder / "pyproject.toml", "notes")).get("project")
+    except (reading.ReadError, ValueError):
         project = None
     project = project if isinstance(project, dict) else {}
     return InstalledPack(folder, str(project.get("name", "")), str(project.get("version", "")), disabled)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..graph import UIGraph, declared, levels
+from .folders import relative
 
 
 @dataclass(frozen=True)
 class RequiredModel:
-    """A model file that graphs name; `folder` is the host's name for its place, `size` is in bytes (0: not told)."""
+    """A model file that graphs name; `folder` is the host's name for its place, `size` is in bytes (0: unknown)."""
 
     folder: str
     file: str
@@ -43,13 +44,15 @@ def required_models(graphs: Iterable[UIGraph]) -> list[RequiredModel]:
     Graphs that want different files of one name give one model each.
 
     Graphs that declare none are asked for the models that their nodes list (`properties.models`, a habit of ComfyUI's
-    templates). Raises GraphError for a declaration that breaks the schema.
+    templates). Raises GraphError for a declaration that breaks the schema, PromptError for a name that leads out of the
+    folder of models.
     """
     found: dict[tuple[str, str, str], RequiredModel] = {}
     for graph in graphs:
         listed = (declared(graph).get("requires") or {}).get("models") or _listed_by_nodes(graph)
         for entry in listed:
             model = _of(RequiredModel, entry)
+            _ = relative(model.folder), relative(model.file)
             key = (model.folder, model.file, model.sha256)
             if key in found:
                 model = replace(found[key], optional=found[key].optional and model.optional)

@@ -49,6 +49,10 @@ class NotComfyUIError(AddressError):
     key = "not_comfyui"
 
 
+class TooLargeError(NotComfyUIError):
+    """An answer is larger than a host's answers are (limits.json); nothing of it was kept."""
+
+
 class HostError(PortraitError):
     """The host could not be started, stopped answering, or will never finish."""
 
@@ -71,13 +75,13 @@ class StalledError(HostError):
 class RefusedError(PortraitError):
     """The host did not take the prompt, or took only a part of it.
 
-    `node_errors` is the host's own detail: node id -> {"class_type", "errors": [{"type", "message", "details"}]}.
+    `node_errors` is the host's own detail: node id -> (class, [(message, details)]).
     """
 
     key = "refused"
     exit_code = exit_code("refused")
 
-    def __init__(self, message: str, node_errors: dict[str, Any] | None = None) -> None:
+    def __init__(self, message: str, node_errors: dict[str, tuple[str, list[tuple[str, str]]]] | None = None) -> None:
         super().__init__(message)
         self.node_errors = node_errors or {}
 

@@ -1,4 +1,4 @@
-"""What happens to a job, as it happens: one typed event after another, or one JSON object a line."""
+"""What happens to a job, as it happens: one typed event after another, or one JSON object per line."""
 
 from __future__ import annotations
 

@@ -16,11 +16,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
+from ...portrait import processes
+from . import answers
 from .errors import AddressError, HostError
 from .http import Address, Transport
 
+_TAIL = 1 << 14  # bytes
 _PR_SET_PDEATHSIG = 1  # prctl(2), linux/prctl.h
 
 
@@ -46,16 +47,7 @@ class LocalHost:
     def stop(self, patience: float = 10.0) -> None:
         """Ask the server and all it started to end, and end them by force after `patience` seconds."""
         atexit.unregister(self.stop)
-        started = _descendants(self.process)
-        if self.process.poll() is None:
-            _signal(self.process, force=False)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(patience)
-        _signal(self.process, force=True)
-        for one in started:  # also what has left the server's process group, and everything on Windows
-            with contextlib.suppress(psutil.Error):
-                one.kill()
-        self.process.wait()
+        processes.end(self.process, patience)
 
     def __enter__(self) -> LocalHost:
         return self
@@ -118,9 +110,7 @@ def start(
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 env=os.environ | {"PYTHONUTF8": "1"},
-                # Ctrl-C in the terminal is ours to handle, and reaches the server once.
-                start_new_session=os.name == "posix",
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                **processes.own_group(),
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one system call, bound before the fork
             )
         except OSError as error:
@@ -146,8 +136,8 @@ def _wait(host: LocalHost, timeout: float) -> None:
                     f"its log ends: {tail(host.log)}"
                 )
             with contextlib.suppress(AddressError, HostError, ValueError):
-                if "comfyui_version" in transport.get("/system_stats").json()["system"]:
-                    return
+                answers.version(transport.get("/system_stats").json())
+                return
             time.sleep(0.1)
     finally:
         transport.close()
@@ -156,7 +146,10 @@ def _wait(host: LocalHost, timeout: float) -> None:
 
 def tail(log: Path, lines: int = 8) -> str:
     """Return the last `lines` lines of a log as one string."""
-    return " | ".join(line for line in log.read_text("utf-8", "replace").splitlines()[-lines:] if line.strip())
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+        text = file.read().decode("utf-8", "replace")
+    return " | ".join(line for line in text.splitlines()[-lines:] if line.strip())
 
 
 def _free(port: int) -> bool:
@@ -168,22 +161,6 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _descendants(process: subprocess.Popen) -> list[psutil.Process]:
-    """Return all that a server has started and that still runs."""
-    with contextlib.suppress(psutil.Error):
-        return psutil.Process(process.pid).children(recursive=True)
-    return []
-
-
-def _signal(process: subprocess.Popen, force: bool) -> None:
-    """End a server's process group; on Windows, the server."""
-    if os.name == "posix":
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL if force else signal.SIGTERM)
-    elif process.poll() is None:
-        process.kill() if force else process.send_signal(signal.CTRL_BREAK_EVENT)
 
 
 def _die_with_parent() -> Callable[[], None] | None:

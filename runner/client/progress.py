@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import events
-from .websocket import Message
+from .limits import most
+from .messages import Begun, Cached, Ended, Executing, Message, NodeError, NodeStep, PreviewFrame
 
 
 @dataclass
 class JobProgress:
     """Turns the host's messages about one prompt into events and times.
 
-    `titles` maps a node id to (title, class type). Times are `time.monotonic()` seconds.
+    `titles` maps a node id to (title, class type). `tell` gets a kind of event and its facts. Times are seconds of the
+    clock that `now` is read from.
     """
 
-    prompt_id: str
     titles: dict[str, tuple[str, str]]
-    listener: events.Listener
+    tell: Callable[[type[events.Event], dict[str, Any]], None]
+    sign: float
     ended: bool = False
     started: float | None = None
     working: bool = False
-    sign: float = field(default_factory=time.monotonic)
     node: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
-    errors: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[NodeError] = field(default_factory=list)
     position: int | None = None
     _since: float = 0.0
+    _entered: int = 0
     _steps: dict[str, float] = field(default_factory=dict)
 
     def title(self, node: str) -> str:
@@ -36,71 +38,58 @@ class JobProgress:
         title, kind = self.titles.get(node, ("", ""))
         return title or kind or f"node {node}"
 
-    def handle(self, message: Message) -> None:
+    def handle(self, message: Message, now: float) -> None:
         """Take in one message that belongs to this prompt."""
-        self.sign = now = time.monotonic()
-        data = message.data
-        if message.type == "execution_start":
+        self.sign = now
+        if isinstance(message, Begun):
             self.started = now
             self.position = 0
-        elif message.type == "execution_cached":
+        elif isinstance(message, Cached):
             self.working = True
             self.started = self.started or now
-            self.listener(
-                events.Started(prompt_id=self.prompt_id, nodes=len(self.titles), cached=len(data.get("nodes", ())))
-            )
-        elif message.type == "executing":
+            self.tell(events.Started, {"nodes": len(self.titles), "cached": len(message.nodes)})
+        elif isinstance(message, Executing):
             self.working = True
-            self._enter(data.get("display_node") or data.get("node"), now)
-            self.ended |= data.get("node") is None
-        elif message.type == "progress":
-            self._progress(str(data.get("node")), data.get("value"), data.get("max"))
-        elif message.type == "preview":
-            node = str(data.get("display_node_id") or data.get("node_id") or self.node or "")
-            self.listener(
-                events.Preview(
-                    prompt_id=self.prompt_id,
-                    node=node,
-                    media_type=str(data.get("image_type", "")),
-                    size=len(message.picture),
-                )
-            )
-        elif message.type == "execution_error":
-            # Not the end: a blocked node says this in mid-run, and the job goes on to succeed.
-            self.errors.append(data)
-        elif message.type in ("execution_success", "execution_interrupted"):
+            self._enter(message.shown, now)
+            self.ended |= message.node is None
+        elif isinstance(message, NodeStep):
+            self._step(message)
+        elif isinstance(message, PreviewFrame):
+            node = message.node or self.node or ""
+            self.tell(events.Preview, {"node": node, "media_type": message.media_type, "size": message.size})
+        elif isinstance(message, NodeError) and len(self.errors) < most("waiting"):
+            self.errors.append(message)  # not the end: a blocked node says this in mid-run, and the job succeeds
+        elif isinstance(message, Ended):
             self.ended = True
 
-    def recall(self, message: Message) -> None:
-        """Take in a message that came without a prompt id, after a reconnect; it is no sign of life by itself."""
+    def recall(self, message: Message, now: float) -> None:
+        """Take in a message that came without a prompt id, after a reconnect; it is not a sign of life by itself."""
         sign = self.sign
-        self.handle(message)
-        if message.data.get("node") == self.node:
+        self.handle(message, now)
+        if (message.node if isinstance(message, Executing) else None) == self.node:
             self.sign = sign
 
-    def finish(self) -> None:
+    def finish(self, now: float) -> None:
         """Close the node that was running when the job ended."""
-        self._enter(None, time.monotonic())
+        self._enter(None, now)
 
     def _enter(self, node: str | None, now: float) -> None:
-        if node == self.node:
+        if node == self.node or (node is not None and self._entered >= most("nodes")):
             return
+        self._entered += 1
         if self.node is not None:
             spent = now - self._since
-            self.seconds[self.node] = self.seconds.get(self.node, 0.0) + spent
-            self.listener(
-                events.NodeFinished(
-                    prompt_id=self.prompt_id, node=self.node, title=self.title(self.node), seconds=round(spent, 4)
-                )
-            )
+            if self.node in self.seconds or len(self.seconds) < most("nodes"):
+                self.seconds[self.node] = self.seconds.get(self.node, 0.0) + spent
+            facts = {"node": self.node, "title": self.title(self.node), "seconds": round(spent, 4)}
+            self.tell(events.NodeFinished, facts)
         self.node, self._since = node, now
         if node is not None:
             kind = self.titles.get(node, ("", ""))[1]
-            self.listener(
-                events.NodeStarted(prompt_id=self.prompt_id, node=node, title=self.title(node), class_type=kind)
-            )
+            self.tell(events.NodeStarted, {"node": node, "title": self.title(node), "class_type": kind})
 
-    def _progress(self, node: str, value: Any, most: Any) -> None:
-        if isinstance(value, int | float) and isinstance(most, int | float) and self._steps.get(node) != value:
-            self._steps[node] = value
-            self.listener(events.NodeProgress(prompt_id=self.prompt_id, node=node, value=value, max=most))
+    def _step(self, step: NodeStep) -> None:
+        known = step.node in self._steps or len(self._steps) < most("nodes")
+        if known and self._steps.get(step.node) != step.value:
+            self._steps[step.node] = step.value
+            self.tell(events.NodeProgress, {"node": step.node, "value": step.value, "max": step.most})

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from .answers import Submission
+from .limits import words
+from .naming import prompt_node_name
 
-def describe(answer: dict[str, Any], prompt: dict[str, Any]) -> str:
-    """Say why the host refused: `answer` is the body of POST /prompt, with `error` (in a 400) and `node_errors`.
+_MOST_REASONS = 8
+
+
+def describe(answer: Submission, prompt: Mapping[str, Any]) -> str:
+    """Say why the host refused a prompt.
 
     The host gives no detail at all for some graphs, a cycle among them.
     """
-    reasons = []
-    for node, found in (answer.get("node_errors") or {}).items():
-        title = prompt.get(node, {}).get("_meta", {}).get("title") or found.get("class_type", "")
-        for error in found.get("errors") or []:
-            reasons.append(f"{title} (node {node}): {error.get('message', '')} ({error.get('details', '')})")
-    if not reasons:
-        error = answer.get("error") or {}
-        if isinstance(error, str):
-            error = {"message": error}
-        details = str(error.get("details") or "").strip()
-        reasons.append(f"{error.get('message') or 'no reason given'}" + (f" ({details})" if details else ""))
-    return "The host refused the prompt: " + "; ".join(" ".join(reason.split()) for reason in reasons)
+    reasons = [
+        f"{prompt_node_name(prompt, node, kind)}: {message} ({details})"
+        for node, (kind, errors) in answer.node_errors.items()
+        for message, details in errors
+    ]
+    more = len(reasons) - _MOST_REASONS
+    shown = [words(reason) for reason in reasons[:_MOST_REASONS]] or [words(answer.reason or "no reason given")]
+    return "The host refused the prompt: " + "; ".join(shown) + (f"; and {more} more" if more > 0 else "")

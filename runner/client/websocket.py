@@ -1,34 +1,61 @@
 """The host's websocket, taken as a hint: it says early what /history says for certain.
 
-Previews have no size cap here (websocket-client sets none), and no silence is mistaken for an end: the host sends no
-heartbeat, so every read has a short timeout and the caller asks over HTTP in between.
+No silence is mistaken for an end: the host sends no heartbeat, so every read has a short time and the caller asks over
+HTTP in between. A message larger than limits.json allows breaks the socket, and a new one is opened.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import struct
+import math
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import Any
 
 import websocket
 
-from .http import Address
+from .bounded import BoundedSocket
+from .errors import AddressError
+from .http import Address, reach
+from .limits import most
+from .messages import Message, Status, read_binary, read_text
 
-_PREVIEW, _TEXT, _PREVIEW_WITH_METADATA = 1, 3, 4  # binary frames, comfyui-client protocol: big-endian u32 kind
-_MEDIA_TYPES = {1: "image/jpeg", 2: "image/png"}
 
+class _Frames(websocket.WebSocket):
+    """websocket-client's socket, which by itself would take frames of any size and any number of parts."""
 
-@dataclass(frozen=True)
-class Message:
-    """One message of the host: its type and data; `picture` holds the bytes of a preview."""
+    def __init__(self) -> None:
+        super().__init__(skip_utf8_validation=True)
+        whole = self.frame_buffer.recv_strict
 
-    type: str
-    data: dict[str, Any]
-    picture: bytes = b""
+        def within(bufsize: int) -> bytes:
+            if bufsize > most("frame"):
+                raise websocket.WebSocketPayloadException("the frame is too large")
+            return whole(bufsize)
+
+        self.frame_buffer.recv_strict = within
+
+    def message(self) -> tuple[int, bytes]:
+        """Return the next message as (opcode, bytes); pings are answered on the way.
+
+        Raises WebSocketException, OSError.
+        """
+        while True:
+            frame = self.recv_frame()
+            if frame.opcode == websocket.ABNF.OPCODE_CLOSE:
+                return frame.opcode, b""
+            if frame.opcode == websocket.ABNF.OPCODE_PING:
+                if len(frame.data) <= 125:
+                    self.pong(frame.data)
+            elif frame.opcode != websocket.ABNF.OPCODE_PONG:
+                self.cont_frame.validate(frame)
+                held = self.cont_frame.cont_data
+                if held and len(held[1]) + len(frame.data) > most("frame"):
+                    raise websocket.WebSocketPayloadException("the message is too large")
+                self.cont_frame.add(frame)
+                if self.cont_frame.is_fire(frame):
+                    opcode, whole = self.cont_frame.extract(frame)
+                    return opcode, whole.data
 
 
 class Stream:
@@ -36,12 +63,15 @@ class Stream:
 
     def __init__(self, address: Address, client_id: str, timeout: float = 5.0) -> None:
         """Remember where to connect; `timeout` (seconds) bounds the opening handshake."""
+        self.address = address
         self.url = f"{address.websocket}?clientId={client_id}"
         self.timeout = timeout
         self.openings = 0
         self.heard = 0.0
-        self._socket: websocket.WebSocket | None = None
-        self._waiting: deque[Message] = deque()
+        self.end = math.inf
+        self._socket: _Frames | None = None
+        self._line: BoundedSocket | None = None
+        self._waiting: deque[Message] = deque(maxlen=most("waiting"))
         self._pause = 0.0
         self._retry_at = 0.0
 
@@ -61,33 +91,41 @@ class Stream:
         if time.monotonic() < self._retry_at:
             return False
         try:
-            opened = self._socket = websocket.create_connection(self.url, timeout=self.timeout)
+            end = time.monotonic() + self.timeout
+            opened = self._connect()
             # Only the first text frame may carry this; without it the host sends previews that name no job.
             opened.send(json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}}))
-            end = time.monotonic() + self.timeout
-            while time.monotonic() < end:
-                message = self._read(self.timeout)
+            while self._socket is not None and (left := min(end, self.end) - time.monotonic()) > 0:
+                message = self._read(left)
                 if message is not None:
                     self._waiting.append(message)
-                    if message.type == "status" and "sid" in message.data:
-                        self.openings += 1
-                        self._pause = 0.0
-                        return True
-                if self._socket is None:
-                    break
-        except (OSError, websocket.WebSocketException, ValueError):
+                if isinstance(message, Status) and message.registered:
+                    self.openings += 1
+                    self._pause = 0.0
+                    return True
+        except AddressError:
+            pass
+        except Exception:  # noqa: S110 - a lying handshake makes the library raise whatever it stumbles over
             pass
         self.close()
         self._pause = min(self._pause * 2 or 0.25, 5.0)
         self._retry_at = time.monotonic() + self._pause
         return False
 
+    def _connect(self) -> _Frames:
+        self._line = line = reach(self.address, self.timeout, self.end)
+        line.end = self.end
+        line.allow(self.timeout, room=most("handshake"))
+        self._socket = opened = _Frames()
+        opened.connect(self.url, socket=line, redirect_limit=0)
+        return opened
+
     def close(self) -> None:
         """Close the socket at once, without waiting for the host to agree."""
-        if self._socket is not None:
-            with contextlib.suppress(OSError, websocket.WebSocketException):
-                self._socket.close(timeout=0)
-            self._socket = None
+        if self._line is not None:
+            with contextlib.suppress(OSError):
+                self._line.close()
+        self._socket = self._line = None
 
     def receive(self, timeout: float) -> Message | None:
         """Return the next message, or None when `timeout` seconds passed or the socket broke."""
@@ -102,39 +140,18 @@ class Stream:
 
     def _read(self, timeout: float) -> Message | None:
         assert self._socket is not None
+        assert self._line is not None
         try:
-            self._socket.settimeout(max(timeout, 0.001))
-            kind, data = self._socket.recv_data()
+            self._line.end = self.end
+            self._line.allow(max(timeout, 0.001))
+            kind, data = self._socket.message()
         except websocket.WebSocketTimeoutException:
             return None
-        except (OSError, websocket.WebSocketException):
+        except Exception:  # the library meets frames that break the protocol with more than its own exceptions
             self.close()
             return None
         if kind == websocket.ABNF.OPCODE_CLOSE:
             self.close()
             return None
         self.heard = time.monotonic()
-        try:
-            return _text(data) if kind == websocket.ABNF.OPCODE_TEXT else _binary(data)
-        except (ValueError, struct.error, AttributeError):
-            return None  # a pack may send what it likes; only what we can read is a hint
-
-
-def _text(data: bytes) -> Message | None:
-    message = json.loads(data)
-    body = message.get("data")
-    return Message(str(message.get("type")), body) if isinstance(body, dict) else None
-
-
-def _binary(data: bytes) -> Message | None:
-    (kind,) = struct.unpack_from(">I", data)
-    if kind == _PREVIEW:
-        (layout,) = struct.unpack_from(">I", data, 4)
-        return Message("preview", {"image_type": _MEDIA_TYPES.get(layout, "")}, data[8:])
-    if kind == _PREVIEW_WITH_METADATA:
-        (length,) = struct.unpack_from(">I", data, 4)
-        return Message("preview", json.loads(data[8 : 8 + length]), data[8 + length :])
-    if kind == _TEXT:
-        (length,) = struct.unpack_from(">I", data, 4)
-        return Message("text", {"node": data[8 : 8 + length].decode(), "text": data[8 + length :].decode()})
-    return None
+        return read_text(data) if kind == websocket.ABNF.OPCODE_TEXT else read_binary(data)

@@ -1,4 +1,4 @@
-"""The terminal that the commands share, and how an error is told there."""
+"""The terminal that the commands share, and how an error is shown there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ out, err = PrintableConsole(), PrintableConsole(stderr=True)
 
 
 def say(text: str) -> None:
-    """Tell a person something, on stderr; the text may carry rich's markup."""
+    """Write a line for a person, on stderr; the text may carry rich's markup."""
     err.print(text, highlight=False, soft_wrap=True)
 
 
@@ -47,11 +47,14 @@ def print_event(event: events.Event) -> None:
 
 
 def agreed(question: str) -> bool:
-    """Ask a person on stderr; no answer is no."""
+    """Ask a person on stderr; no answer means no."""
     try:
         return typer.confirm(printable(question), err=True)
     except typer.Abort:
         return False
+
+
+LONGEST = 300  # letters of one word in an error
 
 
 @contextmanager
@@ -62,6 +65,7 @@ def reporting(as_json: bool) -> Iterator[None]:
     except PortraitError as error:
         if as_json:
             print_event(events.Failed(error=error.key, message=str(error), exit_code=error.exit_code))
-        # In one line, whatever a name or a server put into it.
-        say(f"[red]{escape(' '.join(str(error).split()))}[/]")
+        # In one line, whatever a name or a server put into it, and no word of it longer than a line or three.
+        words = (one if len(one) <= LONGEST else f"{one[: LONGEST - 20]}...{one[-10:]}" for one in str(error).split())
+        say(f"[red]{escape(' '.join(words))}[/]")
         raise typer.Exit(error.exit_code) from error

@@ -9,22 +9,22 @@ from typing import Annotated, Any
 import typer
 
 from ..client import LocalHost
-from ..demo import ROOT, DemoTraining, Installation, example_photos, run_demo
+from ..demo import ROOT, DemoTraining, HostInstallation, example_photos, run_demo
 from .console import out, reporting
 from .display import Display
 
-ComfyUI = Annotated[Path, typer.Option("--comfyui", help="The folder of ComfyUI's main.py.")]
+ComfyUIFolder = Annotated[Path, typer.Option("--comfyui", help="The folder of ComfyUI's main.py.")]
 HostPython = Annotated[Path, typer.Option("--host-python", help="The interpreter that it runs with.")]
 Models = Annotated[Path, typer.Option("--models", help="The assembled pocket models.")]
 EXAMPLE = "nora"
 
 
 def demo_command(
-    comfyui: ComfyUI, host_python: HostPython, models: Models, keep: bool = False, training: bool = True
+    comfyui: ComfyUIFolder, host_python: HostPython, models: Models, keep: bool = False, training: bool = True
 ) -> None:
     """Photos of an example person in, a LoRA of that person, a portrait and a report out."""
     folder = ROOT / "studio-output" / "demo"
-    with reporting(False), _open(Installation(comfyui, host_python, models)) as host:
+    with reporting(False), _open(HostInstallation(comfyui, host_python, models)) as host:
         with Display(out) as display:
             report = run_demo(host, folder, example_photos(EXAMPLE), display, DemoTraining() if training else None)
         shown = folder.relative_to(ROOT)
@@ -35,9 +35,9 @@ def demo_command(
             _wait(host)
 
 
-def host_command(comfyui: ComfyUI, host_python: HostPython, models: Models) -> None:
+def host_command(comfyui: ComfyUIFolder, host_python: HostPython, models: Models) -> None:
     """Keep the canvas open until Ctrl-C."""
-    with reporting(False), _open(Installation(comfyui, host_python, models)) as host:
+    with reporting(False), _open(HostInstallation(comfyui, host_python, models)) as host:
         _wait(host)
 
 
@@ -51,7 +51,7 @@ def _learned(report: dict[str, Any]) -> str:
     return f"The subject {trained['subject']}, {again}: likeness {before} without it, {after} with it."
 
 
-def _open(installation: Installation) -> LocalHost:
+def _open(installation: HostInstallation) -> LocalHost:
     with out.status("Starting ComfyUI (about 20 s)"):
         return installation.open(ROOT / ".studio" / "canvas")
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +20,7 @@ from rich.progress import (
 )
 
 from ..client import events
+from .console import err, print_event
 
 EVERY = 20.0  # seconds between lines about a long node where no bar can be drawn
 
@@ -40,6 +44,7 @@ class Display:
         self.whole = self.progress.add_task("sending", total=None)
         self.step = None
         self.title, self.began, self.told = "", 0.0, 0.0
+        self.photos: dict[str, str] = {}  # what the host calls a photo, and its own name
 
     def __enter__(self) -> Display:
         self.progress.start()
@@ -52,6 +57,7 @@ class Display:
         """Show one event."""
         progress = self.progress
         if isinstance(event, events.PhotoUploaded):
+            self.photos[PurePosixPath(event.uploaded).name] = event.photo
             self._say(f"photo [bold]{escape(event.photo)}[/] is on the host")
         elif isinstance(event, events.Accepted) and event.found:
             self._say("the host has this job already; following it")
@@ -79,7 +85,10 @@ class Display:
         elif isinstance(event, events.HostBack):
             self._say("[yellow]the host is back[/]")
         elif isinstance(event, events.Warned):
-            self._say(f"[yellow]! {escape(event.message)}[/]")
+            message = event.message
+            for uploaded, photo in self.photos.items():
+                message = message.replace(uploaded, photo)
+            self._say(f"[yellow]! {escape(message)}[/]")
         elif isinstance(event, events.ImageSaved):
             note = " [dim](reused: an earlier job had made it)[/]" if event.reused else ""
             self._say(f"[green]saved[/] [bold]{escape(event.file)}[/]{note}")
@@ -99,3 +108,13 @@ class Display:
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress(as_json: bool) -> Iterator[Callable[[events.Event], None]]:
+    """Yield what shows a job's events: to a program on stdout, or to a person on stderr."""
+    if as_json:
+        yield print_event
+    else:
+        with Display(err) as display:
+            yield display

@@ -31,7 +31,7 @@ _TITLES |= {"traps": "Known traps", "room": "Room"}
 
 def doctor_command(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[GRAPH]...", help="Names or files of graphs that are to run.")
+        list[Path] | None, typer.Argument(metavar="[GRAPH]...", help="The graphs to check: names or files.")
     ] = None,
     host: Annotated[
         str, typer.Option("--host", envvar="PORTRAIT_STUDIO_HOST", help="The address of a ComfyUI that runs.")
@@ -84,5 +84,5 @@ def _show(report: Examination) -> None:
         out.print(Group(table, *details), highlight=False)
     errors = sum(one.level == Severity.ERROR for one in report.findings)
     warnings = sum(one.level == Severity.WARNING for one in report.findings)
-    words = f"{errors} thing{'s' * (errors != 1)} to mend, {warnings} to look at."
-    out.print(f"\n[red]{words}[/]" if errors else f"\n[green]Nothing has to be mended[/], {warnings} to look at.")
+    words = f"{errors} thing{'s' * (errors != 1)} to fix, {warnings} to look at."
+    out.print(f"\n[red]{words}[/]" if errors else f"\n[green]Nothing has to be fixed[/], {warnings} to look at.")

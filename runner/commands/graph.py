@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated
@@ -12,11 +11,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from ..client import Client, OutputError
-from ..graph import Migration, migrate, read
+from ..graph import Migration, in_lines, migrate, read
 from ..jobs import build, output
 from .console import out, reporting, say, write_json, write_text
 from .options import DEFAULT_HOST, Graph, Host, Json
-from .printable import json_text
+from .printable import harmless_json
 
 graphs = typer.Typer(help="Look into a graph and convert it.", no_args_is_help=True)
 
@@ -29,7 +28,7 @@ def to_api(
 ) -> None:
     """Convert a UI graph to API format, as the host's own nodes declare themselves."""
     with reporting(False), Client(host) as client:
-        text = json_text(build.to_api(client, graph), indent=2) + "\n"
+        text = harmless_json(in_lines(build.to_api(client, graph)))
         if target is None:
             write_text(text)
         else:
@@ -64,7 +63,7 @@ def migrate_command(
         made = migrate(read(graph))
         file = None if made.old == made.new else _place(graph, target, made)
         if file is not None:
-            output.replace(file, json.dumps(made.data, ensure_ascii=False, indent=1).encode() + b"\n")
+            output.replace(file, in_lines(made.data).encode())
         if as_json:
             row = {"graph": made.name, "from": made.old, "to": made.new, "notes": made.notes}
             write_json({**row, "file": file.name if file else None})

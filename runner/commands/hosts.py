@@ -18,7 +18,7 @@ def hosts_command(
     urls: Annotated[list[str] | None, typer.Argument(help="Addresses; the usual local one when left out.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what is at an address: a ComfyUI and what it has, something else, or nothing."""
+    """Say what is at an address: a ComfyUI and what it has, something else, or nothing."""
     with reporting(as_json):
         table = Table(Column("address", no_wrap=True), "ComfyUI", "device", "free memory", "queue", "pack")
         failures: list[AddressError] = []

@@ -14,6 +14,7 @@ from .. import graph as graphs
 from ..assets import (
     DIFFERENT,
     PRESENT,
+    Allowed,
     Download,
     DownloadError,
     ModelFolders,
@@ -41,7 +42,10 @@ def get(
     accept: Annotated[
         bool, typer.Option("--accept-non-commercial", help="Also fetch models that must not be used commercially.")
     ] = False,
-    optional: Annotated[bool, typer.Option("--optional", help="Also those that the graphs can do without.")] = False,
+    optional: Annotated[bool, typer.Option("--optional", help="Also those that the graphs work without.")] = False,
+    private: Annotated[
+        bool, typer.Option("--allow-private", help="Also from addresses of this machine and of its own network.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Fetch the models that graphs need and a host lacks: size and licence are shown before, the sha256 is checked."""
@@ -61,7 +65,7 @@ def get(
         failed = [_why_not(one) for one in lacking if one not in takes]
         if takes and not (yes or as_json) and not _agreed(takes):
             raise DownloadError("Nothing was fetched, since nobody said yes: answer y, or give --yes")
-        failed += [sentence for one in takes if (sentence := _take(one, folders, as_json))]
+        failed += [sentence for one in takes if (sentence := _take(one, folders, as_json, private))]
         for sentence in failed:
             if as_json:
                 write_event("not_fetched", message=sentence)
@@ -85,15 +89,24 @@ def _table(lacking: list[ModelState]) -> Table:
             escape(one.model.folder),
             size_words(one.model.size),
             f"[yellow]{licence}[/]" if one.model.non_commercial else licence,
-            escape(urlsplit(one.model.url).hostname or "") if one.fetchable else "[dim]see below[/]",
+            escape(_host_of(one.model.url)) if one.fetchable else "[dim]see below[/]",
         )
     return table
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return "a broken address"
 
 
 def _why_not(one: ModelState) -> str:
     name = f"{one.model.folder}/{one.model.file}"
     if one.state == DIFFERENT:
-        return f"{name} is there with another content than the graph was made with: move it away to have it fetched"
+        return (
+            f"{name} has other content than the file that the graph was made with: move it away, and it will be fetched"
+        )
     if one.fetchable:
         return f"{name} must not be used commercially ({one.model.license}): give --accept-non-commercial to fetch it"
     if one.model.url:
@@ -108,30 +121,39 @@ def _agreed(takes: list[ModelState]) -> bool:
     return agreed(words)
 
 
-def _take(one: ModelState, folders: ModelFolders, as_json: bool) -> str:
+def _take(one: ModelState, folders: ModelFolders, as_json: bool, private: bool) -> str:
     """Fetch one model with its progress shown; return why not, or an empty string."""
     model = one.model
     try:
-        target = target_of(model, folders)
-        with Progress(
-            TextColumn(escape(target.name)),
-            *(BarColumn(bar_width=28), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()),
-            console=err,
-            transient=True,
-            disable=as_json or not err.is_terminal,
-        ) as shown:
-            task = shown.add_task(target.name, total=model.size or None)
-            fetch(
-                Download(model.url, target, model.sha256, model.size),
-                lambda done, total: shown.update(task, completed=done, total=total or model.size or None),
-            )
+        wanted = Download(model.url, target_of(model, folders), model.sha256, model.size)
+        _fetch(wanted, as_json, private)
     except DownloadError as error:
         return str(error)
-    except KeyboardInterrupt:
-        say(f"Stopped; what there is of {escape(model.file)} is kept, and the next call goes on with it.")
-        raise typer.Exit(exit_code("interrupted")) from None
     if as_json:
         write_event("fetched", folder=model.folder, file=model.file)
     else:
         say(f"[green]✓[/] {escape(model.folder)}/{escape(model.file)}")
     return ""
+
+
+def _fetch(wanted: Download, as_json: bool, private: bool) -> None:
+    """Fetch one file with its progress shown; on Ctrl-C say whether the next call goes on with what is there."""
+    size = wanted.size or None
+    try:
+        with Progress(
+            TextColumn(escape(wanted.target.name)),
+            *(BarColumn(bar_width=28), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()),
+            console=err,
+            transient=True,
+            disable=as_json or not err.is_terminal,
+        ) as shown:
+            task = shown.add_task(wanted.target.name, total=size)
+            fetch(
+                wanted,
+                lambda done, total: shown.update(task, completed=done, total=total or size),
+                allowed=Allowed(private=private),
+            )
+    except KeyboardInterrupt:
+        if wanted.part.exists():
+            say(f"What there is of {escape(wanted.target.name)} is kept, and the next call goes on with it.")
+        raise

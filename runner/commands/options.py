@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ...portrait import photos as photo_files
 from ...portrait.places import studio
 from ..assets import ModelFolders, read_folders
 from ..client import HostError
@@ -37,21 +38,35 @@ Graphs = Annotated[
     typer.Argument(metavar="GRAPH...", callback=_all_located, help="Names or files."),
 ]
 Host = Annotated[str, typer.Option("--host", envvar="PORTRAIT_STUDIO_HOST", help="The address of a ComfyUI.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, and nothing else there.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout, and nothing else.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the graph; give it repeatedly.")
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the graph; can be given several times."),
 ]
 ComfyUI = Annotated[
     Path | None, typer.Option("--comfyui", metavar="DIR", help="ComfyUI's folder; .studio/ComfyUI when left out.")
 ]
 Configs = Annotated[
     list[Path] | None,
-    typer.Option("--extra-model-paths-config", metavar="FILE", help="As given to ComfyUI; give it repeatedly."),
+    typer.Option("--extra-model-paths-config", metavar="FILE", help="As given to ComfyUI; can be given several times."),
+]
+Photos = Annotated[list[Path] | None, typer.Option("--photo", help="A photo; can be given several times.")]
+PhotoFolders = Annotated[
+    list[Path] | None, typer.Option("--photos", metavar="DIR", help="A folder of photos; can be given several times.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Store = Annotated[
     Path | None, typer.Option("--store", metavar="DIR", help=f"The store itself, if it is not {SUBJECTS.as_posix()}.")
 ]
+
+
+def all_photos(photos: list[Path] | None, folders: list[Path] | None) -> list[Path]:
+    """Return the photos that were named and those of the folders, each in natural order. Raises PhotoError."""
+    found = list(photos or [])
+    for folder in folders or []:
+        place = folder.resolve()
+        found += photo_files.list_folder(place, "")
+    return list(dict.fromkeys(found))
 
 
 def folders_of(comfyui: Path | None, configs: list[Path] | None) -> ModelFolders:

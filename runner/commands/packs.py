@@ -43,12 +43,12 @@ def install_command(
     manager: Annotated[
         bool, typer.Option("--manager", help="Only print what to look for in ComfyUI-Manager; nothing is installed.")
     ] = False,
-    optional: Annotated[bool, typer.Option("--optional", help="Also those that the graphs can do without.")] = False,
+    optional: Annotated[bool, typer.Option("--optional", help="Also those that the graphs work without.")] = False,
     as_json: Json = False,
 ) -> None:
     """Put the packs that graphs need and a host lacks under its custom_nodes, through git, at the versions tried.
 
-    No code of a pack is run: what it wants of Python packages is told, for you to install.
+    No code of a pack is run: the Python packages that it needs are listed, for you to install.
     """
     with reporting(as_json):
         folders = folders_of(comfyui, configs)
@@ -76,7 +76,7 @@ def install_command(
 
 
 def _there(wanted: RequiredPack, here: list[InstalledPack], as_json: bool) -> bool:
-    """Tell whether a pack is there, and in words when it is there and not as the graph wants it."""
+    """Say whether a pack is there, and in words when it is there and not as the graph wants it."""
     found = next((one for one in here if one.is_called(names_of(wanted.name))), None)
     if as_json:
         version, disabled = (found.version, found.disabled) if found else (None, False)

@@ -26,9 +26,13 @@ def printable(text: str) -> str:
     return _HARMFUL.sub(lambda found: chr(0x2400 + ord(found[0])) if found[0] < " " else _REPLACEMENT, text)
 
 
-def json_text(value: Any, indent: int | None = None) -> str:
+def json_text(value: Any) -> str:
     """Return the value as JSON that means the same and holds no character that a terminal would obey."""
-    text = json.dumps(value, ensure_ascii=False, default=str, indent=indent)
+    return harmless_json(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def harmless_json(text: str) -> str:
+    """Return JSON that means the same and holds no character that a terminal would obey."""
     return _HARMFUL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

@@ -10,9 +10,12 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from ...portrait import disk
 from ...portrait import subject_store as store
+from ...portrait.likeness import page as likeness_page
+from ...portrait.likeness.known import FOLDER
 from ...portrait.lock import locked
-from ...portrait.subjects import SubjectError
+from ...portrait.subjects import TRAINING, SubjectError
 from .console import agreed, out, reporting, say, write_event, write_json
 from .options import ComfyUI, Json, Store, Yes, store_of
 
@@ -58,6 +61,33 @@ def show_command(name: Name, comfyui: ComfyUI = None, folder: Store = None, as_j
         for file, size in facts["files"].items():
             table.add_row("file", f"{escape(file)} ({_size(size)})")
         out.print(table)
+
+
+@subjects.command("report")
+def report_command(
+    name: Name,
+    target: Annotated[Path, typer.Option("--out", "-o", help="A folder, or the .html file to write.")] = Path(),
+    comfyui: ComfyUI = None,
+    folder: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Write the likeness report of a subject as one HTML page: every picture beside its nearest training photo."""
+    with reporting(as_json):
+        root = store_of(comfyui, folder)
+        known = store.facts(name, root)["name"]
+        text = likeness_page.page(root / known / TRAINING / FOLDER)
+        if target.is_dir() or not target.suffix:
+            target = target / f"{known} likeness.html"
+        if target.suffix.lower() != ".html":
+            raise SubjectError(f"{target.name} would not be what it says; give a folder, or a name that ends in .html.")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            disk.write(target, text.encode())
+        except OSError as error:
+            raise SubjectError(f"{target.name} cannot be written ({error.strerror}).") from None
+        if as_json:
+            write_event("reported", file=str(target), size=target.stat().st_size)
+        say(f"[green]✓[/] {escape(target.name)}: it shows faces of the person; hand it on only with their consent")
 
 
 @subjects.command("export")

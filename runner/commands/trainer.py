@@ -34,7 +34,7 @@ trainer = typer.Typer(help="Train subjects without the canvas.", no_args_is_help
 def install_kohya(
     path: Annotated[
         Path | None,
-        typer.Option("--path", metavar="DIR", help="An sd-scripts that is there; it is not changed."),
+        typer.Option("--path", metavar="DIR", help="An sd-scripts that you have; it is not changed."),
     ] = None,
     comfyui: Annotated[
         Path | None, typer.Option("--comfyui", metavar="DIR", help="A ComfyUI to copy the tokenizer from.")
@@ -48,7 +48,7 @@ def install_kohya(
     with reporting(as_json):
         from ...trainer.kohya.installing import install
 
-        # What git and pip say goes to a person; a program is told the end alone.
+        # What git and pip say goes to a person; a program gets only the end.
         found = install(lambda line: say(escape(line)), path, own_torch=own_torch, comfyui=comfyui)
         if as_json:
             write_event("trainer_installed", **{key: value and str(value) for key, value in asdict(found).items()})
@@ -62,15 +62,16 @@ def kohya(
     checkpoint: Annotated[
         Path, typer.Option("--checkpoint", metavar="FILE", help="An SD1.5 or SDXL checkpoint (.safetensors).")
     ],
-    trigger: Annotated[str, typer.Option(help="The word that will call the person up.")] = "ohwx",
+    trigger: Annotated[str, typer.Option(help="The prompt word for the person.")] = "ohwx",
     class_word: Annotated[str, typer.Option(help="What the person is: woman, man, person.")] = "person",
     preset: Annotated[
         str, typer.Option(help="Training preset; by the checkpoint's kind when left out.", show_default=False)
     ] = "",
     changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A training setting; give it repeatedly.")
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A training setting; can be given several times."),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Train a subject of this name anew.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Train again if there is a subject of this name.")] = False,
     comfyui: ComfyUI = None,
     folder: Store = None,
     as_json: Json = False,
@@ -140,7 +141,7 @@ def _needs_torch() -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Make Ctrl-C and SIGTERM end the training and keep what is good; yield what tells whether one came."""
+    """Make Ctrl-C and SIGTERM end the training and keep what is good; yield the function that says whether one came."""
     came: list[int] = []
     before = {
         number: signal.signal(number, lambda got, _: came.append(got)) for number in (signal.SIGINT, signal.SIGTERM)
@@ -159,16 +160,16 @@ def _observer(as_json: bool) -> Iterator[TrainingObserver]:
 
     if as_json:
 
-        def told(step: int, steps: int, loss: float) -> None:
+        def progress(step: int, steps: int, loss: float) -> None:
             write_event("step", step=step, steps=steps, loss=loss if math.isfinite(loss) else None)
 
-        yield TrainingObserver(step=told, say=lambda text: write_event("says", text=text))
+        yield TrainingObserver(progress=progress, say=lambda text: write_event("says", text=text))
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("starting", total=None)
 
-        def shown(step: int, steps: int, loss: float) -> None:
+        def progress(step: int, steps: int, loss: float) -> None:
             bar.update(task, completed=step, total=steps, description=f"training, loss {loss:.3f}")
 
-        yield TrainingObserver(step=shown, say=lambda text: bar.update(task, description=escape(text)))
+        yield TrainingObserver(progress=progress, say=lambda text: bar.update(task, description=escape(text)))

@@ -1,6 +1,6 @@
 """The demo, and the studio's own ComfyUI that it runs on."""
 
 from .demo import DemoTraining, run_demo
-from .studio import ROOT, Installation, example_photos, model_paths
+from .studio import ROOT, HostInstallation, example_photos, model_paths
 
-__all__ = ["ROOT", "DemoTraining", "Installation", "example_photos", "model_paths", "run_demo"]
+__all__ = ["ROOT", "DemoTraining", "HostInstallation", "example_photos", "model_paths", "run_demo"]

@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ PINS = ROOT / "pocket" / "weights" / "pins.json"
 LOADER = "PortraitLoadSubject"
 # The example people are renders, which are more alike than photographs of people are.
 SAME_PERSON = {"same_person": "0.67"}
-events.Listener = Callable[[events.Event], None]
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def run_demo(
     listener: events.Listener = lambda event: None,
     training: DemoTraining | None = None,
 ) -> dict[str, Any]:
-    """Train on `photos` if so told, run the starter graph on them, and leave pictures, sheet and report in `folder`.
+    """Train on `photos` if `training` is given, run the starter graph, and leave pictures and report in `folder`.
 
     What an earlier demo left there is replaced once this one is whole. A subject that was trained on equal photos with
     equal settings is used again. Returns the report.

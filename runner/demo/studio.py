@@ -19,7 +19,7 @@ _HAS_ACCELERATOR = (
 
 
 @dataclass(frozen=True)
-class Installation:
+class HostInstallation:
     """A ComfyUI folder, the interpreter it runs with, and a folder of models that it shall see beside its own."""
 
     comfyui: Path

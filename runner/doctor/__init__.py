@@ -1,4 +1,4 @@
-"""The doctor: what would keep graphs from running on a host, running or not, told before anybody waits for it."""
+"""The doctor: what would keep graphs from running on a host, running or not, before anybody waits for it."""
 
 from .examination import Examination, examine
 from .finding import Finding, Severity

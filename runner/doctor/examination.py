@@ -92,5 +92,5 @@ def check_host(facts: HostFacts) -> Iterator[Finding]:
         note = "It has no GPU: fine for the pocket models, slow for others." if facts.accelerated is False else ""
         yield Finding("host", Severity.OK, "runs on", words, note)
     if not facts.running:
-        message = "It does not run, so what its nodes say could not be asked; start it and name it with --host."
+        message = "It is not running, so its nodes could not be asked; start it, and give its address with --host."
         yield Finding("host", Severity.NOTE, "running", "no", message)

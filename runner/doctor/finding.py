@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Severity(str, Enum):
-    """How bad it is: an error has to be mended, a warning is worth a look, a note tells what could not be looked at."""
+    """How bad it is: an error has to be mended, a warning is worth a look, a note says what could not be looked at."""
 
     OK = "ok"
     NOTE = "note"

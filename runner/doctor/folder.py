@@ -1,13 +1,15 @@
-"""What the folder of a ComfyUI tells of it while it does not run."""
+"""What the folder of a ComfyUI says about it while it does not run."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from ...portrait import reading
 from ..assets import installed_packs, read_folders
 from ..client import HostError
 from .host_facts import HostFacts
@@ -52,8 +54,8 @@ def facts_of_folder(
 
 def _version(comfyui: Path) -> str:
     try:
-        text = (comfyui / "comfyui_version.py").read_text("utf-8")
-    except OSError:
+        text = reading.read_text(comfyui / "comfyui_version.py", "notes")
+    except reading.ReadError:
         return ""
     found = re.search(r"__version__\s*=\s*[\"']([^\"']+)", text)
     return found[1] if found else ""
@@ -67,7 +69,9 @@ def _environment(comfyui: Path, given: Path | None) -> tuple[str, str]:
         for packages in found:
             torch = next(packages.glob("torch-*.dist-info"), None)
             config = folder / "pyvenv.cfg"
-            text = config.read_text("utf-8") if config.is_file() else ""
+            text = ""
+            with suppress(reading.ReadError):
+                text = reading.read_text(config, "notes")
             python = re.search(r"^version(?:_info)? *= *([0-9.]+)", text, re.M)
             return python[1] if python else "", torch.name.split("-")[1].removesuffix(".dist") if torch else ""
     return "", ""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import graph as graphs
+from ..client import node_name, title_of
 from ..graph import BYPASS, MUTED, NodeClasses, levels, shipped_orders, value_of
-from ..jobs import build
+from ..jobs import ApiGraph, read_api
 
 _ON_THE_CANVAS = ("CONTROL", "BUTTON")
 
@@ -26,7 +27,7 @@ class PlacedNode:
     @property
     def words(self) -> str:
         """What lets a person find it on the canvas."""
-        return f"node {self.id} ({self.title or self.type})"
+        return node_name(self.id, self.title, self.type)
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,15 @@ class GraphUnderTest:
     name: str
     path: Path
     ui: graphs.UIGraph | None = None
-    api: build.ApiGraph | None = None
+    api: ApiGraph | None = None
 
     def nodes(self, orders: Mapping[str, Sequence[str]]) -> Iterator[PlacedNode]:
         """Yield the nodes that are neither muted nor bypassed; `orders` are the widgets of classes, by their values."""
         if self.api:
             for key, body in self.api.prompt.items():
                 if isinstance(body, dict) and "class_type" in body:
-                    title = str((body.get("_meta") or {}).get("title", ""))
-                    inputs = body.get("inputs") or {}
+                    title = title_of(body)
+                    inputs = body["inputs"] if isinstance(body.get("inputs"), dict) else {}
                     yield PlacedNode(key, str(body["class_type"]), title, inputs.__getitem__)
         for level in levels(self.ui.data) if self.ui else ():
             for node in level["nodes"]:
@@ -54,7 +55,7 @@ class GraphUnderTest:
 
 def read_graph(path: Path) -> GraphUnderTest:
     """Read a graph in either format. Raises GraphError or PromptError when it is neither."""
-    api = build.read_api(path)
+    api = read_api(path)
     return GraphUnderTest(path.name, path, api=api) if api else GraphUnderTest(path.name, path, ui=graphs.read(path))
 
 

@@ -14,7 +14,7 @@ from ..jobs import nodes_of
 from .finding import Finding, Severity
 from .graph_under_test import GraphUnderTest
 
-# What packs and models lack is told in sections of their own.
+# What packs and models lack has sections of its own.
 _ELSEWHERE = ("node_missing", "model_missing")
 
 

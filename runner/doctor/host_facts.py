@@ -12,7 +12,7 @@ from ..assets import InstalledPack, ModelFolders
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a host could not load a pack, in its own words; `traceback` is empty where its log tells only the reason."""
+    """Why a host could not load a pack, in its own words; `traceback` is empty where its log has only the reason."""
 
     reason: str
     traceback: str = ""
@@ -23,7 +23,7 @@ class HostFacts:
     """A host. Memory in bytes, 0 where it is not known; texts are empty where they are not known.
 
     `folders` is None when its files cannot be seen from this machine; `object_info` is None when it does not run;
-    `failures` are by the pack's folder; `has_log` tells whether the log of a start was found to read them from;
+    `failures` are by the pack's folder; `has_log` says whether the log of a start was found to read them from;
     `listed` gives the names of the model files in one of its folders; `served` gives one of its pages.
     """
 

@@ -1,4 +1,4 @@
-"""What a running host tells of itself over HTTP, and its files where they lie on this machine."""
+"""What a running host says about itself over HTTP, and its files where they are on this machine."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from .log import UNEXPLAINED, failures, tells_of_a_start
 def facts_of_host(client: Client) -> HostFacts:
     """Ask a host for everything that the doctor looks at. Raises AddressError when there is none."""
     about = client.about()
-    stats = client.transport.get("/system_stats").json()
-    system, device = stats["system"], stats["devices"][0]
+    stats = client.stats()
     info = client.object_info()
-    arguments = tuple(str(one) for one in system.get("argv") or ())
+    arguments = stats.arguments
     folders = _folders(client, info)
     log = _log(client, arguments, folders)
     return HostFacts(
@@ -30,9 +29,9 @@ def facts_of_host(client: Client) -> HostFacts:
         python=about.python,
         torch=about.torch,
         device=about.device,
-        accelerated=device.get("type") not in ("cpu", None),
-        ram_total=int(system.get("ram_total") or 0),
-        ram_free=int(system.get("ram_free") or 0),
+        accelerated=stats.kind not in ("cpu", ""),
+        ram_total=stats.ram_total,
+        ram_free=stats.ram_free,
         vram_total=about.vram_total,
         vram_free=about.vram_free,
         arguments=arguments,
@@ -42,26 +41,26 @@ def facts_of_host(client: Client) -> HostFacts:
         failures=failures(log),
         has_log=tells_of_a_start(log),
         listed=client.models,
-        served=lambda path: client.transport.get(path).body,
+        served=client.page,
     )
 
 
 def _folders(client: Client, info: Mapping[str, Any]) -> ModelFolders | None:
     """Return the host's folders when they are folders of this machine, else None.
 
-    A tunnel makes a far host look near: it is near when what it has loaded lies where it says.
+    A tunnel makes a far host look near: it is near when what it has loaded is where it says.
     """
     host = client.address.host
     with suppress(ValueError):
         host = "localhost" if ip_address(host).is_loopback else host
-    answer = client.transport.get("/internal/folder_paths")
-    if host != "localhost" or answer.status != 200:
+    if host != "localhost":
         return None
-    told = {name: tuple(Path(path) for path in paths) for name, paths in answer.json().items()}
+    told = {name: tuple(Path(path) for path in paths) for name, paths in client.folders().items()}
     nodes = told.get("custom_nodes", ())
     modules = {str(one.get("python_module", "")) for one in info.values()}
     loaded = [name.partition(".")[2] for name in modules if name.startswith("custom_nodes.")]
-    if not nodes or not all(_lies_in(nodes, name) for name in loaded):
+    near = nodes and (nodes[0].parent / "main.py").is_file()
+    if not near or not all(_lies_in(nodes, name) for name in loaded):
         return None
     return ModelFolders(nodes[0].parent, told)
 
@@ -72,11 +71,7 @@ def _lies_in(folders: Sequence[Path], name: str) -> bool:
 
 def _log(client: Client, arguments: Sequence[str], folders: ModelFolders | None) -> str:
     """Return the host's log from its start on: what it remembers (300 pieces), or one of its log files."""
-    try:
-        entries = client.transport.get("/internal/logs/raw").json()["entries"]
-        remembered = "".join(str(entry["m"]) for entry in entries)
-    except (ValueError, KeyError, TypeError):
-        remembered = ""
+    remembered = client.log()
     whole = tells_of_a_start(remembered) and all(one.reason != UNEXPLAINED for one in failures(remembered).values())
     if whole or folders is None:
         return remembered
@@ -99,7 +94,7 @@ def log_files(user: Path) -> list[Path]:
 
 
 def read_log(file: Path, limit: int = 4 << 20) -> str:
-    """Return the beginning of a log file, where the start is told; `limit` is in bytes."""
+    """Return the beginning of a log file, where the start is logged; `limit` is in bytes."""
     try:
         with file.open("rb") as source:
             return source.read(limit).decode("utf-8", "replace")

@@ -18,11 +18,13 @@ _OTHERS = (
     ),
 )
 UNEXPLAINED = "the host lists it as IMPORT FAILED"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # newer hosts colour the level that they put before a message
 _LISTED = re.compile(r"seconds \(IMPORT FAILED\): (?P<path>.+)")
 
 
 def failures(log: str) -> dict[str, Failure]:
     """Return why packs could not be loaded, by the name of their folder; what came last in the log counts."""
+    log = _COLOUR.sub("", log)
     found: dict[str, Failure] = {}
     for match in _LISTED.finditer(log):
         found.setdefault(_folder(match["path"]), Failure(UNEXPLAINED))
@@ -30,14 +32,14 @@ def failures(log: str) -> dict[str, Failure]:
         for match in pattern.finditer(log):
             found[_folder(match["path"])] = Failure(match["reason"].strip())
     for match in _IMPORT.finditer(log):
-        traceback = _traceback(log[: match.start()])
+        traceback = _traceback(log[: log.rfind("\n", 0, match.start()) + 1])  # without the level on the match's line
         reason = match["reason"].strip() or (traceback.splitlines() or ["no reason given"])[-1]
         found[_folder(match["path"])] = Failure(reason, traceback)
     return found
 
 
 def tells_of_a_start(log: str) -> bool:
-    """Tell whether the log still has the part in which packs are loaded."""
+    """Say whether the log still has the part in which packs are loaded."""
     return "Import times for custom nodes" in log
 
 

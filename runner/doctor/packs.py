@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -11,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..assets import InstalledPack, RequiredPack, installed_packs, names_of, pin_of, pins, same_version
-from ..client import PACK_NODE
+from ..client import PACK_NODE, parse_json
 from ..demo import ROOT
 from .finding import Finding, Severity
 from .host_facts import Failure, HostFacts
@@ -42,15 +41,16 @@ def check_own(facts: HostFacts) -> Finding:
 
 
 def _by_its_graphs(facts: HostFacts, here: str) -> Finding:
-    """Tell the version of the pack on a far host by the graphs that it offers: they are files of the pack."""
+    """Find the version of the pack on a far host from the graphs that it offers: they are files of the pack."""
     folder = str((facts.object_info or {})[PACK_NODE].get("python_module", "")).partition(".")[2]
     own = {file.stem: _digest(file.read_bytes()) for file in (ROOT / "workflows").glob("*.json")}
     offered: dict[str, str] = {}
     with suppress(ValueError, TypeError, KeyError):
         if facts.served:
-            names = json.loads(facts.served("/workflow_templates"))[folder]
+            names = parse_json(facts.served("/workflow_templates"))[folder]
             base = f"/api/workflow_templates/{quote(folder)}"
-            offered = {name: _digest(facts.served(f"{base}/{quote(name)}.json")) for name in names}
+            if sorted(names) == sorted(own):  # else there is no need to ask for each
+                offered = {name: _digest(facts.served(f"{base}/{quote(name)}.json")) for name in names}
     if own == offered:
         return Finding("pack", Severity.OK, OWN, here, "The graphs that the host offers are those of this version.")
     message = f"The graphs that the host offers are not those of {here}: one of the two is older, so update it."
@@ -99,7 +99,7 @@ def _check(facts: HostFacts, pack: RequiredPack) -> Finding:
 
 def _where(pack: RequiredPack) -> str:
     pin = pin_of(pack.name)
-    source = pack.repository or (pin.repository if pin else "source not told")
+    source = pack.repository or (pin.repository if pin else "source unknown")
     licence = f", {pin.license}" if pin else ""
     way = "portrait-studio packs install GRAPH, or ComfyUI-Manager" if pin else "ask whoever made the graph"
     return f"{pack.version or 'any version'} ({source}{licence}): {way}."
@@ -108,11 +108,11 @@ def _where(pack: RequiredPack) -> str:
 def _present(facts: HostFacts, pack: RequiredPack, data: dict[str, Any]) -> Finding:
     place = facts.pack(names_of(pack.name))
     if place is None or not place.version:
-        return Finding("packs", Severity.OK, pack.name, "present", "Its version cannot be told from here.", data=data)
+        return Finding("packs", Severity.OK, pack.name, "present", "Its version cannot be seen from here.", data=data)
     commit = place.commit()[:10]
     shown = f"{place.version} ({commit})" if commit else place.version
     if pack.version and not same_version(place.version, pack.version):
-        message = f"The graphs were tried with {pack.version}; another version may name or order things otherwise."
+        message = f"The graphs were tried with {pack.version}; another version may name or order things differently."
         return Finding("packs", Severity.WARNING, pack.name, shown, message, data=data)
     unknown = "Whether it loads shows once ComfyUI has run."
     return Finding("packs", Severity.OK, pack.name, shown, "" if facts.running or facts.has_log else unknown, data=data)
@@ -123,7 +123,7 @@ def _failed(section: str, level: Severity, name: str, facts: HostFacts) -> Findi
     failure, place = facts.failure(names_of(name)), facts.pack(names_of(name))
     if failure is None:
         unknown = (
-            "" if facts.has_log else " If it happens again, its log will tell why; this one reaches not far enough."
+            "" if facts.has_log else " If it happens again, its log will say why; this one does not go back far enough."
         )
         message = f"It is in custom_nodes, and the host has not loaded it: start ComfyUI again.{unknown}"
         return Finding(section, level, name, "not loaded", message)
@@ -142,5 +142,5 @@ def _way(name: str, failure: Failure, place: InstalledPack | None) -> str:
         what = (
             f"pip install -r custom_nodes/{place.folder.name}/requirements.txt" if place and listed else "see its page"
         )
-        return f"install the Python packages that it wants with ComfyUI's own Python ({what})"
-    return "mend what it says below, or update the pack"
+        return f"install the Python packages that it needs with ComfyUI's own Python ({what})"
+    return "fix what it says below, or update the pack"

@@ -63,11 +63,16 @@ def _disk(facts: HostFacts, wanted: Sequence[RequiredModel], known: Mapping[str,
     free = psutil.disk_usage(str(folder)).free
     fetch = sum(one.size for one in wanted if not one.optional and state_of(one, facts.folders).state == MISSING)
     need = fetch + known["outputs"]
-    words = f"{_gb(fetch)} of models are still to be had." if fetch else ""
+    words = f"{_gb(fetch)} of models still have to be downloaded." if fetch else ""
     data = {"free": free, "needed": need}
     if free < need:
         return Finding(
-            "room", Severity.ERROR, "disk", f"{_gb(free)} free", f"About {_gb(need)} are needed: free some.", data=data
+            "room",
+            Severity.ERROR,
+            "disk",
+            f"{_gb(free)} free",
+            f"About {_gb(need)} are needed: free some space.",
+            data=data,
         )
     return Finding("room", Severity.OK, "disk", f"{_gb(free)} free", words, data=data)
 

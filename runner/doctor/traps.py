@@ -16,7 +16,7 @@ _SHOWN = 3
 def check_traps(
     facts: HostFacts, graphs: Sequence[GraphUnderTest], orders: Mapping[str, Sequence[str]]
 ) -> Iterator[Finding]:
-    """Yield every trap that applies. One whose pack or version is not known is told as a warning at most."""
+    """Yield every trap that applies. One whose pack or version is not known is a warning at most."""
     for trap in traps():
         sure = _applies(trap, facts)
         if sure is None:
@@ -51,7 +51,7 @@ def _where(
 
 
 def _applies(trap: Trap, facts: HostFacts) -> bool | None:
-    """Tell whether the host and its packs are those of a trap: None for no, False where a version is not known."""
+    """Say whether the host and its packs are those of a trap: None for no, False where a version is not known."""
     sure = True
     if trap.argument and trap.argument not in facts.arguments:
         return None
@@ -73,7 +73,7 @@ def _applies(trap: Trap, facts: HostFacts) -> bool | None:
 
 
 def _holds(trap: Trap, node: PlacedNode) -> bool | None:
-    """Tell whether a node's input is as a trap says; None where the file does not tell its value."""
+    """Say whether a node's input is as a trap says; None where the file does not have its value."""
     if not trap.input:
         return True
     try:

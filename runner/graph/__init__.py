@@ -8,7 +8,8 @@ from .migration import Migration, identity, migrate, newest, refuse_surplus
 from .parameters import DeclaredStage, Parameter, apply, declared, parameters, photo_input, stages
 from .parsing import parse, read
 from .shelf import advice, located
-from .widgets import levels, shipped_orders, value_of
+from .widgets import levels, nodes_by_path, shipped_orders, shown_value, value_of
+from .writing import in_lines
 
 __all__ = [
     "BYPASS",
@@ -26,12 +27,14 @@ __all__ = [
     "check_prompt",
     "declared",
     "identity",
+    "in_lines",
     "is_api",
     "is_link",
     "levels",
     "located",
     "migrate",
     "newest",
+    "nodes_by_path",
     "parameters",
     "parse",
     "photo_input",
@@ -40,6 +43,7 @@ __all__ = [
     "read",
     "refuse_surplus",
     "shipped_orders",
+    "shown_value",
     "stages",
     "to_api",
     "value_of",

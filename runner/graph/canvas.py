@@ -14,6 +14,7 @@ from ...portrait.reading import parse_json
 from . import values
 from .classes import NodeClass, NodeClasses, Widget, frontend
 from .document import INPUT_NODE, GraphError, Level, Link, Node, UIGraph
+from .growing import grown
 
 # Sampler names had a prefix once; the frontend removes it in the root graph.
 _SAMPLERS = ("KSampler", "KSamplerAdvanced")
@@ -183,7 +184,8 @@ class Canvas:
             inputs = _merge([LiveInput(port.name, port.type) for port in inside.level.inputs], node)
             return LiveNode(node, live, None, inputs, [port.type for port in inside.level.outputs], inside=inside)
         if kind in self.classes:
-            node_class = self.classes[kind]
+            known = self.classes[kind]
+            node_class = grown(known, node.values if isinstance(node.values, dict) else known.realign(node.values))
             named = {widget.name for widget in node_class.widgets}
             declared = [LiveInput(name, type_) for name, type_ in node_class.sockets]
             for slot in declared[len(declared) - node_class.sites :]:

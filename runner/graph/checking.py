@@ -1,4 +1,4 @@
-"""What would go wrong on a host, told before anything is queued: classes, models, values, names and link types.
+"""What would go wrong on a host, before anything is queued: classes, models, values, names and link types.
 
 The host itself checks less: combos of V3 nodes go unchecked and inputs that no node reads are taken in silence.
 """
@@ -12,10 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..client import prompt_node_name
 from .canvas import Canvas, LiveNode
-from .classes import NodeClasses, canvas_inputs, inputs_of
+from .classes import DYNAMIC, NodeClasses, canvas_inputs, inputs_of
 from .conversion import Conversion, is_link
 from .document import BYPASS, MUTED, GraphError, UIGraph
+from .growing import choices as dynamic_choices
 from .migration import newer
 from .parameters import apply, declared, nearest, parameters, photo_input
 
@@ -62,7 +64,7 @@ def check(
         photos = photo_input(graph)
     except GraphError as error:
         return [Problem(ERROR, "graph", str(error))]
-    owners = {step.id: step.live for step in conversion.steps}
+    owners = {node.id: node.live for node in conversion.nodes}
     findings += _Checker(prompt, object_info, studio, photos, owners).findings()
     findings += _missing_files(prompt, studio, models or {}, findings)
     findings += _surplus_values(canvas, ours=bool(studio))
@@ -88,10 +90,10 @@ def _packs() -> list[dict[str, Any]]:
 def _missing_nodes(conversion: Conversion, studio: Mapping[str, Any]) -> list[Problem]:
     unknown: dict[str, list[str]] = {}
     properties: dict[str, Mapping[str, Any]] = {}
-    for step in conversion.active():
-        if step.live.node_class is None:
-            unknown.setdefault(step.live.node.type, []).append(step.id)
-            properties.setdefault(step.live.node.type, step.live.node.properties)
+    for node in conversion.active():
+        if node.live.node_class is None:
+            unknown.setdefault(node.live.node.type, []).append(node.id)
+            properties.setdefault(node.live.node.type, node.live.node.properties)
     return [_missing_node(kind, ids, studio, properties[kind]) for kind, ids in unknown.items()]
 
 
@@ -159,9 +161,7 @@ class _Checker:
         return found
 
     def name(self, key: str) -> str:
-        node = self.prompt[key]
-        title = (node.get("_meta") or {}).get("title") or node["class_type"]
-        return f"{title} (node {key})"
+        return prompt_node_name(self.prompt, key)
 
     def node(self, key: str, node: Mapping[str, Any]) -> Iterator[Problem]:
         info = self.info[node["class_type"]]
@@ -213,11 +213,13 @@ class _Checker:
             return
         if kind == "COMBO":
             yield from self.choice(key, name, options, value)
+        elif kind == DYNAMIC:
+            yield from self.choice(key, name, {"options": dynamic_choices(options)}, value)
         elif kind in ("INT", "FLOAT"):
             try:
                 number = int(value) if kind == "INT" else float(value)
             except (TypeError, ValueError, OverflowError):
-                message = f"{name!r} of {self.name(key)} is {value!r}, which is no number."
+                message = f"{name!r} of {self.name(key)} is {value!r}, which is not a number."
                 yield Problem(ERROR, "value", message, key, name)
                 return
             for bound, word, wrong in (
@@ -228,7 +230,7 @@ class _Checker:
                     message = f"{name!r} of {self.name(key)} is {value}, {word} {options[bound]}."
                     yield Problem(ERROR, "value", message, key, name)
         elif kind in ("STRING", "BOOLEAN") and isinstance(value, list | dict):
-            message = f"{name!r} of {self.name(key)} is no {'text' if kind == 'STRING' else 'switch'}: {value!r}."
+            message = f"{name!r} of {self.name(key)} is not a {'text' if kind == 'STRING' else 'switch'}: {value!r}."
             yield Problem(ERROR, "value", message, key, name)
 
     def choice(self, key: str, name: str, options: Mapping[str, Any], value: Any) -> Iterator[Problem]:
@@ -284,7 +286,7 @@ def _twin(value: Any, choices: Sequence[Any]) -> Any:
 
 
 def _joins(made: Any, kind: str, options: Mapping[str, Any]) -> bool:
-    """Tell whether the host lets an output feed an input (comfy_execution/validation.py)."""
+    """Say whether the host lets an output feed an input (comfy_execution/validation.py)."""
     if isinstance(made, list):
         return kind == "*" or (kind == "COMBO" and made == options.get("options"))
     if made == "*" or kind == "*" or made.startswith("COMFY_") or kind.startswith("COMFY_"):
@@ -308,7 +310,7 @@ def _missing_files(
     models: Mapping[str, Sequence[str]],
     told: Sequence[Problem],
 ) -> Iterator[Problem]:
-    """Yield required models that no input of the prompt names and that the host lacks; optional ones are not told."""
+    """Yield required models that no input of the prompt names and that the host lacks; optional ones are left out."""
     for model in studio.get("requires", {}).get("models", []):
         if model.get("optional"):
             continue
@@ -333,7 +335,7 @@ def _surplus_values(canvas: Canvas, ours: bool) -> Iterator[Problem]:
         name = name[0].upper() + name[1:]
         many = f"{name} has {len(node.node.values)} saved values for {places} widgets: "
         if node.node_class.foreign:
-            message = f"{many}its pack's own script may place them otherwise, so look at what is sent."
+            message = f"{many}its pack's own script may place them differently, so look at what is sent."
             yield Problem(WARNING, "widgets", message, node.id)
         elif ours:
             yield Problem(ERROR, "widgets", f"{many}look at that node on the canvas and save the graph again.", node.id)

@@ -17,8 +17,9 @@ from typing import Any
 WIDGET_TYPES = {
     *("INT", "FLOAT", "BOOLEAN", "STRING", "COMBO", "MARKDOWN", "COLOR", "TEXTAREA"),
     *("IMAGEUPLOAD", "AUDIOUPLOAD", "AUDIO_UI", "AUDIO_RECORD", "PREVIEW_3D", "LOAD_3D", "WEBCAM"),
-    *("IMAGECOMPARE", "CHART", "GALLERIA"),
+    *("IMAGECOMPARE", "CHART", "GALLERIA", "COMFY_DYNAMICCOMBO_V3"),
 }
+DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
 MATCH_TYPE = "COMFY_MATCHTYPE_V3"
 
 
@@ -155,11 +156,11 @@ def _build(name: str, info: Mapping[str, Any]) -> NodeClass:
     for given in names:
         kind, options, _ = inputs[given]
         drawn = options.get("widgetType") or kind
-        if drawn not in WIDGET_TYPES or _forced(inputs[given]):
+        if drawn not in WIDGET_TYPES or forced(inputs[given]):
             sockets.append((given, _socket_type(kind, options)))
         else:
             drawn = "FILE" if drawn == "COMBO" and added.get("upload", ("", {}))[1].get("of") == given else drawn
-            widgets += _widgets(given, drawn, options)
+            widgets += widgets_of(given, drawn, options)
             sites.append((given, kind))
     for given, kind in frontend()["added_widgets"].get(name, {}).items():
         widgets.append(Widget(given, kind, default="", saved=False))
@@ -171,7 +172,7 @@ def _build(name: str, info: Mapping[str, Any]) -> NodeClass:
         sites=len(sites),
         widgets=tuple(widgets),
         outputs=tuple(outputs),
-        declared=tuple((given, _forced(inputs[given]), _controlled(given, inputs[given][1])) for given in declared),
+        declared=tuple((given, forced(inputs[given]), _controlled(given, inputs[given][1])) for given in declared),
         foreign=str(info.get("python_module", "")).startswith("custom_nodes."),
     )
 
@@ -192,7 +193,8 @@ def _added(name: str, inputs: Mapping[str, tuple[str, dict, bool]]) -> dict[str,
     return added
 
 
-def _forced(declared: tuple[str, dict, bool]) -> bool:
+def forced(declared: tuple[str, dict, bool]) -> bool:
+    """Return whether an input, as `inputs_of` gives it, is a socket though its type has a widget."""
     _, options, optional = declared
     return bool(options.get("forceInput")) or (optional and bool(options.get("defaultInput")))
 
@@ -207,7 +209,7 @@ def _socket_type(kind: str, options: Mapping[str, Any]) -> str:
     return kind
 
 
-def _widgets(name: str, kind: str, options: Mapping[str, Any]) -> list[Widget]:
+def widgets_of(name: str, kind: str, options: Mapping[str, Any]) -> list[Widget]:
     """Return the widget of an input and those that follow it on the canvas."""
     default = options.get("default")
     if kind in ("INT", "FLOAT"):
@@ -222,6 +224,9 @@ def _widgets(name: str, kind: str, options: Mapping[str, Any]) -> list[Widget]:
         return [Widget(name, "TEXT" if options.get("multiline") else kind, "" if default is None else default, options)]
     if kind in ("COMBO", "FILE"):
         return _combo(name, kind, options)
+    if kind == DYNAMIC:
+        keys = [choice.get("key") for choice in options.get("options") or ()]
+        return [Widget(name, kind, (keys or [UNDEFINED])[0] if default is None else default, options)]
     if kind in ("IMAGEUPLOAD", "AUDIOUPLOAD"):
         return [Widget(name, "BUTTON", sent=False)]
     if kind == "AUDIO_UI":

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..client import prompt_node_name
 from . import values
 from .canvas import Canvas, LiveNode, LiveWidget
 from .classes import UNDEFINED, NodeClasses, canvas_inputs, frontend
@@ -18,14 +19,14 @@ from .expansion import limits
 
 
 @dataclass(slots=True)
-class Step:
-    """A node at one place of the expanded graph; `parent` is the subgraph node it lies in, `inside` what lies in it."""
+class ExpandedNode:
+    """A node at one place of the expanded graph; `parent` is the subgraph node it is in, `inside` what is in it."""
 
     id: str
     live: LiveNode
-    parent: Step | None
-    siblings: dict[str, Step]
-    inside: dict[str, Step]
+    parent: ExpandedNode | None
+    siblings: dict[str, ExpandedNode]
+    inside: dict[str, ExpandedNode]
 
 
 def to_api(
@@ -50,7 +51,7 @@ def to_api(
 def prune(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> dict[str, Any]:
     """Return the prompt without what a host need not, or must not, see.
 
-    Left out are nodes that no output node needs (ComfyUI's worker dies of one that has no inputs), keys that are no
+    Left out are nodes that no output node needs (ComfyUI's worker dies of one that has no inputs), keys that are not
     nodes, and inputs that only the canvas reads. Nodes of classes that the host does not know are kept, so that it can
     name them.
     """
@@ -78,7 +79,7 @@ def prune(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> dict[str
 
 
 def is_link(value: Any) -> bool:
-    """Tell whether an input's value in a prompt is a link, [node id, output index]."""
+    """Say whether an input's value in a prompt is a link, [node id, output index]."""
     return isinstance(value, list) and len(value) == 2 and isinstance(value[1], int)
 
 
@@ -88,10 +89,7 @@ def prompt_cycle(prompt: Mapping[str, Any]) -> str:
         key: [str(value[0]) for value in (node.get("inputs") or {}).values() if is_link(value)]
         for key, node in prompt.items()
     }
-    return cycle_words(
-        f"node {key} ({(prompt[key].get('_meta') or {}).get('title') or prompt[key]['class_type']})"
-        for key in find_cycle(needs)
-    )
+    return cycle_words(prompt_node_name(prompt, key) for key in find_cycle(needs))
 
 
 class Conversion:
@@ -105,26 +103,26 @@ class Conversion:
         self.now = now or datetime.now()
         self.keep_foreign = keep_foreign
         self.known: dict[tuple[str, str], LiveNode] = {}
-        self.setters: dict[int, dict[str, list[Step]]] = {}
+        self.setters: dict[int, dict[str, list[ExpandedNode]]] = {}
         self.hops = 0
-        self.steps = self._expand()
+        self.nodes = self._expand()
 
-    def active(self) -> list[Step]:
-        """Return the steps that are sent: neither virtual nor muted nor bypassed."""
-        return [step for step in self.steps if not step.live.virtual and step.live.node.mode not in (MUTED, BYPASS)]
+    def active(self) -> list[ExpandedNode]:
+        """Return the nodes that are sent: neither virtual nor muted nor bypassed."""
+        return [node for node in self.nodes if not node.live.virtual and node.live.node.mode not in (MUTED, BYPASS)]
 
     def prompt(self) -> dict[str, Any]:
         """Return the API prompt. Raises GraphError as `to_api` does."""
         self.canvas.apply_primitives(self._replace_names)
         self.canvas.sync_promoted()
-        steps = self.active()
+        nodes = self.active()
         if not self.keep_foreign:
-            self._refuse_foreign(steps)
-        output = {step.id: self._node(step) for step in steps}
-        for node in output.values():
-            gone = [name for name, value in node["inputs"].items() if is_link(value) and value[0] not in output]
+            self._refuse_foreign(nodes)
+        output = {node.id: self._node(node) for node in nodes}
+        for sent in output.values():
+            gone = [name for name, value in sent["inputs"].items() if is_link(value) and value[0] not in output]
             for name in gone:
-                del node["inputs"][name]
+                del sent["inputs"][name]
         if words := prompt_cycle(output):
             raise self.canvas.fail(words)
         # A browser lists the keys of an object that look like integers first, in rising order.
@@ -132,29 +130,29 @@ class Conversion:
         first = set(whole)
         return {key: output[key] for key in [*whole, *(key for key in output if key not in first)]}
 
-    def _expand(self) -> list[Step]:
-        found: list[Step] = []
+    def _expand(self) -> list[ExpandedNode]:
+        found: list[ExpandedNode] = []
 
-        def enter(nodes: list[LiveNode], parent: Step | None, siblings: dict[str, Step]) -> None:
+        def enter(nodes: list[LiveNode], parent: ExpandedNode | None, siblings: dict[str, ExpandedNode]) -> None:
             for live in nodes:
                 path = f"{parent.id}:{live.id}" if parent else live.id
-                step = siblings[live.id] = Step(path, live, parent, siblings, {})
+                node = siblings[live.id] = ExpandedNode(path, live, parent, siblings, {})
                 if live.inside:
-                    enter(list(live.inside.nodes.values()), step, step.inside)
-                found.append(step)
+                    enter(list(live.inside.nodes.values()), node, node.inside)
+                found.append(node)
 
         enter(self.canvas.root.in_order(), None, {})
         return found
 
-    def _refuse_foreign(self, steps: list[Step]) -> None:
+    def _refuse_foreign(self, nodes: list[ExpandedNode]) -> None:
         """Refuse nodes that this host does not have, and those whose value only a browser can make."""
         unknown: dict[str, list[str]] = {}
-        for step in steps:
-            kind = step.live.node.type
-            if step.live.node_class is None:
-                unknown.setdefault(kind, []).append(step.id)
+        for node in nodes:
+            kind = node.live.node.type
+            if node.live.node_class is None:
+                unknown.setdefault(kind, []).append(node.id)
             elif kind in frontend()["live"]:
-                raise self.canvas.fail(f"{step.live.describe()} cannot be sent: {frontend()['live'][kind]}")
+                raise self.canvas.fail(f"{node.live.describe()} cannot be sent: {frontend()['live'][kind]}")
         groups = [kind for kind in unknown if kind.startswith(("workflow>", "workflow/"))]
         if groups:
             listed = ", ".join(repr(kind) for kind in groups)
@@ -163,11 +161,11 @@ class Conversion:
             listed = ", ".join(f"{kind} (node {', '.join(ids)})" for kind, ids in unknown.items())
             raise self.canvas.fail(f"this host has no node class {listed}; install the packs they come from")
 
-    def _node(self, step: Step) -> dict[str, Any]:
-        live = step.live
+    def _node(self, node: ExpandedNode) -> dict[str, Any]:
+        live = node.live
         linked: dict[str, Any] = {}
         for index, slot in enumerate(live.inputs):
-            found = self._resolve(step, index)
+            found = self._resolve(node, index)
             if found is not None:
                 linked[slot.name] = found[0]
         inputs: dict[str, Any] = {}
@@ -214,7 +212,7 @@ class Conversion:
             raise KeyError(name)
         return widget.value
 
-    def _resolve(self, step: Step, slot: int) -> tuple[Any] | None:
+    def _resolve(self, node: ExpandedNode, slot: int) -> tuple[Any] | None:
         """Follow an input to what feeds it: a boxed [node id, output] or subgraph widget value, or None.
 
         Reroutes, bypassed nodes and subgraph boundaries are passed through on the way.
@@ -222,29 +220,29 @@ class Conversion:
         seen: set[tuple[str, str, int]] = set()
         wanted: str | None = None
         upstream = True
-        while (step.id, "in" if upstream else "out", slot) not in seen:
-            seen.add((step.id, "in" if upstream else "out", slot))
+        while (node.id, "in" if upstream else "out", slot) not in seen:
+            seen.add((node.id, "in" if upstream else "out", slot))
             self.hops += 1
             if self.hops > limits()["hops"]:
                 raise self.canvas.fail(
                     f"its links lead through more than {limits()['hops']:,} reroutes and subgraphs in all; "
                     "shorten the chains of reroutes"
                 )
-            live = step.live
+            live = node.live
             if upstream:
                 link_id = live.inputs[slot].link if slot < len(live.inputs) else None
                 if link_id is None:
                     return None
                 link = live.level.links[link_id]
-                if step.parent and link.origin == INPUT_NODE:
-                    outer = step.parent.live.inputs[link.origin_slot]
+                if node.parent and link.origin == INPUT_NODE:
+                    outer = node.parent.live.inputs[link.origin_slot]
                     if outer.link is None:
-                        widget = step.parent.live.widget(outer.widget)
+                        widget = node.parent.live.widget(outer.widget)
                         return None if widget is None else (values.sent(widget.value),)
-                    step, slot, wanted = step.parent, link.origin_slot, None
+                    node, slot, wanted = node.parent, link.origin_slot, None
                     continue
                 wanted = wanted if wanted is not None else live.inputs[slot].type
-                step, slot, upstream = step.siblings[link.origin], link.origin_slot, False
+                node, slot, upstream = node.siblings[link.origin], link.origin_slot, False
             elif live.node.mode == BYPASS:
                 index = self._bypass(live, slot, wanted or "*")
                 if index is None:
@@ -257,32 +255,32 @@ class Conversion:
                 )
                 if link is None:
                     return None
-                if link.origin not in step.inside:
+                if link.origin not in node.inside:
                     raise self.canvas.fail(f"output {slot} of {live.describe()} is fed by no node inside the subgraph")
-                step, slot = step.inside[link.origin], link.origin_slot
+                node, slot = node.inside[link.origin], link.origin_slot
             elif live.virtual:
                 if live.node.type == "GetNode":
-                    step, slot = self._setter(step), 0
-                if slot >= len(step.live.inputs) or step.live.inputs[slot].link is None:
+                    node, slot = self._setter(node), 0
+                if slot >= len(node.live.inputs) or node.live.inputs[slot].link is None:
                     return None
                 upstream = True
             else:
-                return ([step.id, slot],)
-        raise self.canvas.fail(f"{step.live.describe()} feeds itself")
+                return ([node.id, slot],)
+        raise self.canvas.fail(f"{node.live.describe()} feeds itself")
 
-    def _setter(self, step: Step) -> Step:
+    def _setter(self, node: ExpandedNode) -> ExpandedNode:
         """Return the SetNode whose name a GetNode has."""
-        name = _first(step.live)
-        setters = self.setters.get(id(step.siblings))
+        name = _first(node.live)
+        setters = self.setters.get(id(node.siblings))
         if setters is None:
-            setters = self.setters[id(step.siblings)] = {}
-            for other in step.siblings.values():
+            setters = self.setters[id(node.siblings)] = {}
+            for other in node.siblings.values():
                 if other.live.node.type == "SetNode":
                     setters.setdefault(repr(_first(other.live)), []).append(other)
         found = setters.get(repr(name), [])
         if len(found) != 1:
             count = "no SetNode has" if not found else "several SetNodes have"
-            raise self.canvas.fail(f"{step.live.describe()} gets {name!r}, but {count} that name beside it")
+            raise self.canvas.fail(f"{node.live.describe()} gets {name!r}, but {count} that name beside it")
         return found[0]
 
     def _bypass(self, live: LiveNode, slot: int, wanted: str) -> int | None:
@@ -299,7 +297,7 @@ class Conversion:
 
 
 def fits(one: str, other: str) -> bool:
-    """Tell whether a link may join the two types: equal, any (`*` or empty), or sharing a name in comma lists."""
+    """Say whether a link may join the two types: equal, any (`*` or empty), or sharing a name in comma lists."""
     if one in ("*", "", "0") or other in ("*", "", "0"):
         return True
     return not set(one.lower().split(",")).isdisjoint(other.lower().split(","))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...portrait.errors import PortraitError
-from ..client import exit_code
+from ..client import exit_code, node_name
 
 INPUT_NODE = "-10"
 OUTPUT_NODE = "-20"
@@ -84,7 +84,7 @@ class Level:
     def describe(self, node: Node) -> str:
         """Return words that let a person find the node on the canvas."""
         where = f" in subgraph {self.name!r}" if self.id else ""
-        return f"node {node.id} ({node.title or node.type}){where}"
+        return node_name(node.id, node.title, node.type) + where
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ class UIGraph:
 
 
 def is_api(data: Any) -> bool:
-    """Tell whether decoded JSON is a graph in API format (what `/prompt` takes)."""
+    """Say whether decoded JSON is a graph in API format (what `/prompt` takes)."""
     return (
         isinstance(data, dict)
         and bool(data)

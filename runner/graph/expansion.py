@@ -69,7 +69,7 @@ def refuse_explosion(graph: UIGraph) -> None:
             for node in level.nodes.values():
                 inner = graph.subgraphs.get(node.type)
                 count, inside = measure(inner) if inner else (0, 0)
-                # A node inside has the id of the node that it lies in, a colon, and its own.
+                # A node inside has the id of the node that it is in, a colon, and its own.
                 nodes, letters = nodes + 1 + count, letters + inside + (len(node.id) + 1) * (1 + count)
             known[level.id] = nodes, letters
         return known[level.id]

@@ -18,7 +18,7 @@ from .document import GraphError, UIGraph
 from .operations import STRUCTURAL, evolved, perform
 from .parameters import declared
 from .parsing import parse
-from .widgets import SHIPPED, Orders, levels, places, shipped_orders, value_of
+from .widgets import SHIPPED, Orders, levels, nodes_by_path, places, shipped_orders, shown_value
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def identity(graph: UIGraph, folder: Path = SHIPPED) -> tuple[str, str, Path]:
     name, version = (studio.get("name"), studio.get("version")) if isinstance(studio, dict) else (None, None)
     if not isinstance(name, str) or not isinstance(version, str):
         raise GraphError(
-            f"{graph.source} is no graph of Portrait Studio, since it carries no extra.portrait_studio: "
+            f"{graph.source} is not a graph of Portrait Studio, since it has no extra.portrait_studio: "
             "only graphs from workflows/ can be migrated"
         )
     file = newest(name, folder)
@@ -130,8 +130,10 @@ def migrate(graph: UIGraph, folder: Path = SHIPPED, steps: Sequence[Mapping[str,
         for one in step.get("operation", ()):
             changed += sum(perform(one, level, orders) for level in levels(data))
             orders = evolved(one, orders)
-        notes.append(f"{step['to']}: {step['why']}" + ("" if changed else " (nothing in this graph needed it)"))
+        idle = not changed and "operation" in step
+        notes.append(f"{step['to']}: {step['why']}" + (" (nothing in this graph needed it)" if idle else ""))
     data["extra"]["portrait_studio"] = _declaration(data, target)
+    _renew_offers(data, target.data)
     result = parse(data, graph.source)
     declared(result)
     return Migration(name, old, latest, data, tuple(notes))
@@ -169,38 +171,84 @@ def _prerelease(name: str, version: str, studio: dict[str, Any]) -> str:
 def _declaration(data: dict[str, Any], target: UIGraph) -> dict[str, Any]:
     """Return the newest declaration as far as the user's graph has its nodes, defaults as the user's values are.
 
-    A parameter of the user's own stays while the nodes that it sets are there.
+    A graph that was saved before its nodes went into blocks keeps them where they are. A parameter of the user's own
+    stays while the nodes that it sets are there.
     """
     fresh = copy.deepcopy(declared(target))
-    wanted = {str(node["id"]): node["type"] for node in target.data["nodes"]}
-    nodes = {str(node["id"]): node for node in data["nodes"]}
-    here = {key for key, kind in wanted.items() if key in nodes and nodes[key]["type"] == kind}
+    nodes = nodes_by_path(data)
+    here = _whereabouts(fresh["name"], nodes_by_path(target.data), nodes)
     shipped = fresh.get("parameters") or {}
     own = data["extra"]["portrait_studio"].get("parameters") or {}
     fresh["parameters"] = {
-        **{name: one for name, one in shipped.items() if _reaches(one, here)},
-        **{name: one for name, one in own.items() if name not in shipped and _reaches(one, set(nodes))},
+        **{name: one for name, one in shipped.items() if _move(one["targets"], here)},
+        **{name: one for name, one in own.items() if name not in shipped and _reaches(one, nodes)},
     }
     for one in fresh["parameters"].values():
         place = one["targets"][0]
-        with contextlib.suppress(KeyError):  # a linked text, or a widget of a pack's own: what it is cannot be told
-            one["default"] = value_of(nodes[str(place["node"])], place["input"], shipped_orders())
-    if not _is_in(fresh.get("photos", {}).get("node"), here):
-        fresh.pop("photos", None)
+        with contextlib.suppress(KeyError):  # a linked text, or a widget of a pack's own: what it is cannot be known
+            one["default"] = shown_value(data, str(place["node"]), place["input"], shipped_orders())
+    if "photos" in fresh and not _move([fresh["photos"]], here):
+        del fresh["photos"]
     for stage in fresh.get("stages", ()):
-        stage["nodes"] = [node for node in stage.get("nodes", ()) if _is_in(node, here)]
+        found = (here.get(str(node)) for node in stage.get("nodes", ()))
+        stage["nodes"] = list(dict.fromkeys(node for node in found if node is not None))
         for key in ("image", "likeness"):
-            if not _is_in(stage.get(key), here):
-                stage.pop(key, None)
+            if key in stage and (node := here.get(str(stage.pop(key)))) is not None:
+                stage[key] = node
     for model in (fresh.get("requires") or {}).get("models", ()):
-        if not _is_in(model.get("node"), here):
-            model.pop("node", None)
+        if "node" in model and (node := here.get(str(model.pop("node")))) is not None:
+            model["node"] = node
     return fresh
 
 
-def _is_in(node: Any, here: set[str]) -> bool:
-    return str(node).partition(":")[0] in here
+@cache
+def plain_ids() -> dict[str, dict[str, int]]:
+    """Return the ids that nodes had before they went into blocks, by graph and path, where the path does not end so."""
+    return json.loads(Path(__file__).with_name("plain.json").read_text("utf-8"))
 
 
-def _reaches(parameter: dict[str, Any], here: set[str]) -> bool:
-    return all(_is_in(place["node"], here) for place in parameter["targets"])
+def _whereabouts(
+    name: str, shipped: Mapping[str, Mapping[str, Any]], nodes: Mapping[str, Mapping[str, Any]]
+) -> dict[str, int | str]:
+    """Return where the user's graph has each node of the shipped one, by its path there."""
+    found: dict[str, int | str] = {}
+    for path, node in shipped.items():
+        plain = str(plain_ids().get(name, {}).get(path, path.rpartition(":")[2]))
+        for place in (path, plain):
+            if place in nodes and nodes[place]["type"] == node["type"]:
+                found[path] = int(place) if place.isdecimal() else place
+                break
+    return found
+
+
+def _move(targets: list[dict[str, Any]], here: Mapping[str, int | str]) -> bool:
+    """Point targets at the nodes of the user's graph; whether all are there. Two that became one are one target."""
+    if not all(str(target["node"]) in here for target in targets):
+        return False
+    moved = []
+    for target in targets:
+        target["node"] = here[str(target["node"])]
+        if target not in moved:
+            moved.append(target)
+    targets[:] = moved
+    return True
+
+
+def _renew_offers(data: dict[str, Any], target: dict[str, Any]) -> None:
+    """Let the loaders that offer files to download offer what the same loaders of the newest graph do."""
+    shipped, nodes = nodes_by_path(target), nodes_by_path(data)
+    here = _whereabouts(data["extra"]["portrait_studio"]["name"], shipped, nodes)
+    for path, node in shipped.items():
+        offers = _properties(node).get("models")
+        mine = nodes.get(str(here.get(path)))
+        if offers and mine and "models" in _properties(mine):
+            mine["properties"]["models"] = copy.deepcopy(offers)
+
+
+def _properties(node: dict[str, Any]) -> dict[str, Any]:
+    properties = node.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _reaches(parameter: dict[str, Any], nodes: Mapping[str, Any]) -> bool:
+    return all(str(place["node"]) in nodes for place in parameter["targets"])

@@ -1,6 +1,6 @@
 """What a migration can do to a graph file: each operation works on one decoded level, and keeps its links whole.
 
-Every operation names a node `type`, and may name one `node` by its id. `orders` tells the widgets of a class in the
+Every operation names a node `type`, and may name one `node` by its id. `orders` has the widgets of a class in the
 order of their saved values (runner/graph/widgets.py).
 """
 
@@ -10,11 +10,12 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..client import node_name
 from .document import GraphError
 from .widgets import COMPANION, Orders, places
 
-Level = dict[str, Any]
-Node = dict[str, Any]
+LevelJson = dict[str, Any]
+NodeJson = dict[str, Any]
 Operation = Mapping[str, Any]
 
 STRUCTURAL = ("rename_input", "add_widget", "remove_widget", "move_widget", "replace_node")
@@ -30,7 +31,7 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
 }
 
 
-def perform(operation: Operation, level: Level, orders: Orders) -> int:
+def perform(operation: Operation, level: LevelJson, orders: Orders) -> int:
     """Do one operation on one level, in place; return how many nodes it changed.
 
     Raises GraphError when a node does not tell where its values stand, ValueError for an operation that is none.
@@ -63,7 +64,7 @@ def evolved(operation: Operation, orders: Orders) -> dict[str, Sequence[str]]:
     return new
 
 
-def _chosen(operation: Operation, level: Level) -> list[Node]:
+def _chosen(operation: Operation, level: LevelJson) -> list[NodeJson]:
     return [
         node
         for node in level["nodes"]
@@ -71,14 +72,14 @@ def _chosen(operation: Operation, level: Level) -> list[Node]:
     ]
 
 
-def _rename_node(node: Node, _level: Level, operation: Operation, _orders: Orders) -> None:
+def _rename_node(node: NodeJson, _level: LevelJson, operation: Operation, _orders: Orders) -> None:
     node["type"] = operation["to"]
     properties = node.get("properties") or {}
     if properties.get("Node name for S&R") == operation["type"]:
         properties["Node name for S&R"] = operation["to"]
 
 
-def _rename_input(node: Node, _level: Level, operation: Operation, _orders: Orders) -> bool:
+def _rename_input(node: NodeJson, _level: LevelJson, operation: Operation, _orders: Orders) -> bool:
     old, new = operation["input"], operation["to"]
     changed = False
     for slot in node.get("inputs") or ():
@@ -94,7 +95,7 @@ def _rename_input(node: Node, _level: Level, operation: Operation, _orders: Orde
     return changed
 
 
-def _add_widget(node: Node, level: Level, operation: Operation, orders: Orders) -> None:
+def _add_widget(node: NodeJson, level: LevelJson, operation: Operation, orders: Orders) -> None:
     widget, before = operation["widget"], operation.get("before")
     values = node.setdefault("widgets_values", [])
     if isinstance(values, dict):
@@ -110,7 +111,7 @@ def _add_widget(node: Node, level: Level, operation: Operation, orders: Orders) 
         _renumber(node, level)
 
 
-def _remove_widget(node: Node, level: Level, operation: Operation, orders: Orders) -> None:
+def _remove_widget(node: NodeJson, level: LevelJson, operation: Operation, orders: Orders) -> None:
     widget = operation["widget"]
     values = node.get("widgets_values")
     if isinstance(values, dict):
@@ -124,7 +125,7 @@ def _remove_widget(node: Node, level: Level, operation: Operation, orders: Order
     _renumber(node, level)
 
 
-def _move_widget(node: Node, level: Level, operation: Operation, orders: Orders) -> None:
+def _move_widget(node: NodeJson, level: LevelJson, operation: Operation, orders: Orders) -> None:
     widget, before = operation["widget"], operation.get("before")
     values = node.get("widgets_values")
     if isinstance(values, list) and values:
@@ -141,7 +142,7 @@ def _move_widget(node: Node, level: Level, operation: Operation, orders: Orders)
         _renumber(node, level)
 
 
-def _change_default(node: Node, _level: Level, operation: Operation, orders: Orders) -> bool:
+def _change_default(node: NodeJson, _level: LevelJson, operation: Operation, orders: Orders) -> bool:
     """Give the new default to a widget that still has the old one; what a user set stays."""
     values, widget = node.get("widgets_values"), operation["widget"]
     if isinstance(values, list):
@@ -155,7 +156,7 @@ def _change_default(node: Node, _level: Level, operation: Operation, orders: Ord
     return True
 
 
-def _replace_node(node: Node, level: Level, operation: Operation, orders: Orders) -> None:
+def _replace_node(node: NodeJson, level: LevelJson, operation: Operation, orders: Orders) -> None:
     """Put a node of another class in a node's place.
 
     `inputs` lists the new sockets and widgets in order: {name, kind, from (the old input), widget (true when it is
@@ -196,7 +197,7 @@ def _replace_node(node: Node, level: Level, operation: Operation, orders: Orders
     _renumber(node, level)
 
 
-def _connect(node: Node, level: Level, operation: Operation, _orders: Orders) -> bool:
+def _connect(node: NodeJson, level: LevelJson, operation: Operation, _orders: Orders) -> bool:
     """Link an output, by its name, of the node `source` to an input that has no link yet."""
     sources = [one for one in level["nodes"] if str(one["id"]) == str(operation["source"])]
     outputs: list[tuple[int, dict[str, Any]]] = [
@@ -226,7 +227,7 @@ def _connect(node: Node, level: Level, operation: Operation, _orders: Orders) ->
     return True
 
 
-_CHANGES: dict[str, Callable[[Node, Level, Operation, Orders], bool | None]] = {
+_CHANGES: dict[str, Callable[[NodeJson, LevelJson, Operation, Orders], bool | None]] = {
     "rename_node": _rename_node,
     "rename_input": _rename_input,
     "add_widget": _add_widget,
@@ -238,17 +239,17 @@ _CHANGES: dict[str, Callable[[Node, Level, Operation, Orders], bool | None]] = {
 }
 
 
-def _places(node: Node, orders: Orders) -> list[str]:
+def _places(node: NodeJson, orders: Orders) -> list[str]:
     found = places(node, orders)
     if not found and node.get("widgets_values"):
         raise GraphError(
-            f"node {node['id']} ({node.get('title') or node['type']}) does not tell which of its values is which: open "
+            f"{node_name(node['id'], node.get('title'), node['type'])} does not say which of its values is which: open "
             "the graph in ComfyUI and save it with Workflow > Save"
         )
     return found
 
 
-def _slot(node: Node, before: str | None, end: int) -> int:
+def _slot(node: NodeJson, before: str | None, end: int) -> int:
     names = [(slot.get("widget") or {}).get("name") for slot in node["inputs"]]
     return names.index(before) if before in names else end
 
@@ -268,12 +269,12 @@ def _set(link: Any, field: str, value: Any) -> None:
     link[_FIELDS[field] if isinstance(link, list) else field] = value
 
 
-def _links(level: Level, identities: Any) -> Iterator[Any]:
+def _links(level: LevelJson, identities: Any) -> Iterator[Any]:
     wanted = set(identities or ())
     yield from (link for link in level.get("links") or () if link is not None and _get(link, "id") in wanted)
 
 
-def _unlink(level: Level, identity: int | None) -> None:
+def _unlink(level: LevelJson, identity: int | None) -> None:
     """Take a link out of a level, and out of both of its ends."""
     if identity is None:
         return
@@ -290,7 +291,7 @@ def _unlink(level: Level, identity: int | None) -> None:
             port["linkIds"] = [link for link in port["linkIds"] if link != identity]
 
 
-def _renumber(node: Node, level: Level) -> None:
+def _renumber(node: NodeJson, level: LevelJson) -> None:
     """Point every link that ends at a node at the slot that holds it."""
     at = {slot["link"]: index for index, slot in enumerate(node.get("inputs") or ()) if slot.get("link") is not None}
     for link in _links(level, at):

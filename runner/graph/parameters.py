@@ -189,7 +189,7 @@ def apply(
 
 
 def has_node(graph: UIGraph, path: str) -> bool:
-    """Tell whether a node id, or colon-joined ids through subgraphs, leads to a node."""
+    """Say whether a node id, or colon-joined ids through subgraphs, leads to a node."""
     level = graph.root
     *outer, last = path.split(":")
     for step in outer:

@@ -19,7 +19,7 @@ VERSIONS = (0.4, 1)
 def read(path: str | Path) -> UIGraph:
     """Read a UI graph from a JSON file or from a PNG or WebP that ComfyUI saved.
 
-    Raises GraphError, in one sentence, when the file is missing, is no JSON, is in API format or is broken inside.
+    Raises GraphError, in one sentence, when the file is missing, is not JSON, is in API format or is broken inside.
     """
     path = Path(path)
     try:
@@ -63,7 +63,7 @@ def _embedded(raw: bytes, name: str) -> str:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise GraphError(f"The picture {name} cannot be opened ({error}).") from error
     if not isinstance(text, str):
-        raise GraphError(f"The picture {name} carries no workflow; drop one that ComfyUI saved, or its JSON file.")
+        raise GraphError(f"The picture {name} contains no workflow; use one that ComfyUI saved, or its JSON file.")
     return text
 
 
@@ -83,7 +83,7 @@ class _Parser:
                 "load it in ComfyUI and save it with Workflow > Save"
             )
         if not isinstance(data, dict) or not isinstance(data.get("nodes"), list):
-            raise self.fail("this is no ComfyUI graph (it has no list of nodes)")
+            raise self.fail("this is not a ComfyUI graph (it has no list of nodes)")
         version = data.get("version")
         if isinstance(version, bool) or version not in VERSIONS:
             raise self.fail(f"unknown graph version {shown(version)}; known are 0.4 and 1: save it from ComfyUI again")

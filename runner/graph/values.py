@@ -163,14 +163,14 @@ class UndecidedError(Exception):
 
 
 class NestedError(Exception):
-    """Alternatives lie more than MOST_BRACES deep within alternatives."""
+    """Alternatives are nested more than MOST_BRACES deep."""
 
 
 def choose(prompt: str, chance: random.Random | None, depth: int = 0) -> str:
     """Resolve {a|b} alternatives and strip comments (processDynamicPrompt in the frontend's formatUtil.ts).
 
     Raises UndecidedError when there is more than one alternative and `chance` is None, NestedError when they are nested
-    too deeply; `depth` is how deep this one lies.
+    too deeply; `depth` is how deep this one is.
     """
     if depth > MOST_BRACES:
         raise NestedError

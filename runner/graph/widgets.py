@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..client import node_name
 from .document import GraphError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "workflows"
@@ -37,6 +38,38 @@ def levels(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the decoded root and every subgraph definition of a graph file."""
     yield data if isinstance(data, dict) else dict(data)
     yield from (data.get("definitions") or {}).get("subgraphs") or ()
+
+
+def nodes_by_path(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the decoded nodes of a graph that `parse` accepted, by id; those in subgraphs by the ids on the way."""
+    definitions = {level["id"]: level for level in levels(data) if level is not data and "id" in level}
+    found: dict[str, dict[str, Any]] = {}
+
+    def enter(level: Mapping[str, Any], way: str) -> None:
+        for node in level["nodes"]:
+            found[f"{way}{node['id']}"] = node
+            if node["type"] in definitions:
+                enter(definitions[node["type"]], f"{way}{node['id']}:")
+
+    enter(data, "")
+    return found
+
+
+def shown_value(data: Mapping[str, Any], path: str, widget: str, orders: Orders) -> Any:
+    """Return the value that a widget of the node at `path` is sent with: that of the block that shows it, if one does.
+
+    Raises KeyError when the file does not tell it.
+    """
+    nodes = nodes_by_path(data)
+    node, outer = nodes[path], path.rpartition(":")[0]
+    slots = (slot for slot in node.get("inputs") or () if (slot.get("widget") or {}).get("name") == widget)
+    link = next((slot.get("link") for slot in slots), None)
+    if outer and link is not None:
+        inside = next(level for level in levels(data) if level.get("id") == nodes[outer]["type"])
+        for port in inside.get("inputs") or ():
+            if link in (port.get("linkIds") or ()):
+                return shown_value(data, outer, port["name"], orders)
+    return value_of(node, widget, orders)
 
 
 @cache
@@ -72,7 +105,7 @@ def places(node: Mapping[str, Any], orders: Orders, *, strict: bool = True) -> l
     surplus = len(values) - len(found)
     if surplus and strict:
         raise GraphError(
-            f"node {node.get('id')} ({node.get('title') or node.get('type')}) has {surplus} saved value"
+            f"{node_name(node.get('id'), node.get('title'), node.get('type'))} has {surplus} saved value"
             f"{'s' * (surplus != 1)} too many for its {len(names)} widgets: look at that node on the canvas and save "
             "the graph again"
         )

@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ...portrait import reading
 from ...portrait.photos import PhotoError
-from ...portrait.presets import shown
 from .. import graph as graphs
-from ..client import Client, PromptError
+from ..client import PACK_NODE, Client, PromptError, prompt_node_name
+from .api_graph import ApiGraph, accept, api_job, api_rows, declared_inputs, read_api
 from .job import UPLOADS, Job
-from .prepare import name_of, nodes_of, prepare_prompt, refuse
+from .origins import asking
+from .photo_place import LOAD_PHOTOS, with_photos
+from .prepare import nodes_of, prepare_prompt, refuse
 from .record import Stage
-
-PHOTO_INPUTS = {"PortraitLoadPhotos": "files", "LoadImage": "image"}
-
-
-@dataclass(frozen=True)
-class ApiGraph:
-    """A graph in API format, as the canvas exports it: no parameters, no stages, only nodes."""
-
-    name: str
-    prompt: dict[str, Any] = field(repr=False)
-
-
-def read_api(path: Path) -> ApiGraph | None:
-    """Return the API graph in a file, or None when the file holds something else.
-
-    Raises PromptError when the file cannot be read.
-    """
-    try:
-        data = reading.parse_json(reading.read(path, "graph"))
-    except reading.ReadError as error:
-        raise PromptError(f"The graph {shown(path.name)} cannot be read ({error}): {graphs.advice(path)}") from error
-    except ValueError:
-        return None
-    if isinstance(data, dict) and isinstance(data.get("prompt"), dict) and "nodes" not in data:
-        data = data["prompt"]  # the body of a POST /prompt
-    nodes = [value for value in data.values() if isinstance(value, dict)] if isinstance(data, dict) else []
-    return ApiGraph(path.stem, data) if any("class_type" in node for node in nodes) else None
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
@@ -54,70 +29,6 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
             raise PromptError(f"--set {pair!r} is not of the form name=value")
         settings[name.strip()] = value
     return settings
-
-
-def api_job(graph: ApiGraph, settings: Mapping[str, str], photos: Sequence[str], object_info: Mapping[str, Any]) -> Job:
-    """Build a job from an API graph; a setting is addressed `node.input`, the node by its id or its title.
-
-    `photos` are names on the host. Raises PromptError.
-    """
-    prompt = nodes_of(graph.prompt)
-    values = {}
-    for address, text in settings.items():
-        node, key = _address(prompt, address)
-        declared = _declared(object_info, prompt[node]["class_type"])
-        if declared is None:
-            continue  # a node that the host does not have is named with its pack below
-        if key not in declared:
-            near = difflib.get_close_matches(key, declared, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(declared))}"
-            raise PromptError(f"{name_of(node, prompt[node])} has no input {key!r}, {hint}")
-        prompt[node]["inputs"][key] = values[address] = _value(address, text, declared[key])
-    prompt = _with_photos(prompt, photos, None)
-    return Job(prompt=prepare_prompt(prompt, object_info), graph=graph.name, parameters=values)
-
-
-def _address(prompt: Mapping[str, Any], address: str) -> tuple[str, str]:
-    node, dot, key = address.rpartition(".")
-    if not dot:
-        raise PromptError(f"--set {address}: a graph in API format has no named parameters; write node.input=value")
-    if node in prompt:
-        return node, key
-    titled = [name for name, body in prompt.items() if (body.get("_meta") or {}).get("title") == node]
-    if len(titled) != 1:
-        what = "is the title of several nodes" if titled else "is neither the id nor the title of a node"
-        raise PromptError(f"--set {address}: {node!r} {what}; write the node's id")
-    return titled[0], key
-
-
-def _declared(object_info: Mapping[str, Any], class_type: str) -> dict[str, Any] | None:
-    if class_type not in object_info:
-        return None
-    inputs = object_info[class_type].get("input", {})
-    return {**inputs.get("required", {}), **inputs.get("optional", {})}
-
-
-def _value(address: str, text: str, declared: Sequence[Any]) -> Any:
-    """Read a setting as the type that the node declares."""
-    kind = declared[0] if declared else "STRING"
-    try:
-        if kind == "INT":
-            return int(text)
-        if kind == "FLOAT":
-            return float(text)
-        if kind == "BOOLEAN":
-            return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
-    except (ValueError, KeyError) as error:
-        raise PromptError(f"--set {address}: {text!r} is not of the type {kind}") from error
-    return text
-
-
-def _photo_input(prompt: Mapping[str, Any]) -> tuple[str, str]:
-    for class_type, key in PHOTO_INPUTS.items():
-        nodes = [node for node, body in prompt.items() if body["class_type"] == class_type]
-        if len(nodes) == 1:
-            return nodes[0], key
-    raise PromptError("The graph does not say where photos go: give it one PortraitLoadPhotos or LoadImage node")
 
 
 def job(
@@ -132,22 +43,129 @@ def job(
     Raises PromptError, GraphError, or PhotoError when the graph wants photos and is given none, before anything is
     uploaded. With `prompt_id` the job is looked for on the host.
     """
-    api = read_api(path)
-    build = _api_builder(api, settings, client) if api else _ui_builder(graphs.read(path), settings, client)
-    made = build([f"{UPLOADS}/photo.png"] if photos else ())
-    if photos:
-        made = build(photos())
-    _refuse_no_photos(made.prompt)
+    made = read_recipe(client, path).job(settings, photos)
     return replace(made, prompt_id=prompt_id, find=True) if prompt_id else made
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A graph made ready for one host: any number of jobs come from it, and the host is asked nothing again.
+
+    `object_info` is the host's own, `models` what it has in the folders that the graph's models belong to; `name`, when
+    given, is what the jobs call the graph.
+    """
+
+    graph: graphs.UIGraph | ApiGraph
+    object_info: Mapping[str, Any] = field(repr=False)
+    models: Mapping[str, Sequence[str]] = field(repr=False)
+    name: str = ""
+
+    def names(self) -> list[str]:
+        """Return the names of what can be set: parameters, or of an API graph `node.input` of every literal input."""
+        if isinstance(self.graph, ApiGraph):
+            return [row["name"] for row in api_rows(self.graph)]
+        return list(graphs.parameters(self.graph))
+
+    def accept(self, name: str, value: Any) -> Any:
+        """Return a value in the type of a parameter. Raises GraphError or PromptError."""
+        if isinstance(self.graph, ApiGraph):
+            return accept(self.graph, name, value, self.object_info)
+        return graphs.parameters(self.graph)[name].accept(value)
+
+    def fingerprint(self) -> str:
+        """Return a hash of how the host declares the graph's nodes, apart from what it has in its folders."""
+        if isinstance(self.graph, ApiGraph):
+            kinds = {body["class_type"] for body in nodes_of(self.graph.prompt).values()}
+        else:
+            kinds = {node.type for level in self.graph.levels() for node in level.nodes.values()}
+        return self._hash(kinds)
+
+    def pack_fingerprint(self) -> str:
+        """Return a hash of how the host declares all nodes of this pack, apart from what it has in its folders."""
+        module = self.object_info.get(PACK_NODE, {}).get("python_module")
+        return self._hash(kind for kind, one in self.object_info.items() if module and one["python_module"] == module)
+
+    def _hash(self, kinds: Iterable[str]) -> str:
+        declared = {
+            kind: {
+                name: one[0] if one and isinstance(one[0], str) else "COMBO"
+                for name, one in (declared_inputs(self.object_info, kind) or {}).items()
+            }
+            for kind in sorted(kinds)
+        }
+        return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:12]
+
+    def choices(self) -> dict[str, list[str]]:
+        """Return what can be chosen of each parameter that is a choice, as the graph or else the host has it."""
+        if isinstance(self.graph, ApiGraph):
+            return {}
+        prompt = graphs.to_api(self.graph, self.object_info, seed=0)
+        found = {}
+        for name, one in graphs.parameters(self.graph).items():
+            node, key = one.targets[0]
+            if one.type == "COMBO" and node in prompt:
+                declared = (declared_inputs(self.object_info, prompt[node]["class_type"]) or {}).get(key)
+                offered = list(map(str, one.choices)) or _options(declared)
+                if offered:
+                    found[name] = offered
+        return found
+
+    def job(self, settings: Mapping[str, Any], photos: Callable[[], Sequence[str]] | None = None) -> Job:
+        """Build the job of these settings; `photos` uploads its photos once all else is found good.
+
+        Raises PromptError, GraphError, or PhotoError, before anything is uploaded.
+        """
+        if isinstance(self.graph, ApiGraph):
+            api = self.graph
+            build: Callable[[Sequence[str]], Job] = lambda names: api_job(api, settings, names, self.object_info)  # noqa: E731
+        else:
+            build = _ui_builder(self.graph, settings, self.object_info, self.models)
+        made = build([f"{UPLOADS}/photo.png"] if photos else ())
+        if photos:
+            made = build(photos())
+        _refuse_no_photos(made.prompt)
+        return replace(made, prompt=asking(made.prompt, self.object_info), graph=self.name or made.graph)
+
+
+def read_recipe(client: Client, path: Path, name: str = "") -> Recipe:
+    """Read a graph file for the nodes and models of a host. Raises PromptError, GraphError."""
+    api = read_api(path)
+    if api:
+        return Recipe(api, client.object_info(), {}, name)
+    graph = graphs.read(path)
+    return Recipe(graph, client.object_info(), _models(client, graph), name)
+
+
+def _options(declared: Sequence[Any] | None) -> list[str]:
+    """Return the choices of an input as a host declares it: in the place of the type, or among the options."""
+    if not declared:
+        return []
+    if isinstance(declared[0], list):
+        return list(map(str, declared[0]))
+    more = declared[1].get("options") if len(declared) > 1 else None
+    return list(map(str, more)) if isinstance(more, list) else []
 
 
 def _refuse_no_photos(prompt: Mapping[str, Any]) -> None:
     """Raise PhotoError for a node that would load photos and names none."""
     for node, body in prompt.items():
         named = "".join(str(body["inputs"].get(key) or "") for key in ("folder", "files"))
-        if body["class_type"] == "PortraitLoadPhotos" and not named.strip():
-            name = name_of(node, body)
+        if body["class_type"] == LOAD_PHOTOS and not named.strip():
+            name = prompt_node_name(prompt, node)
             raise PhotoError(f"{name} has no photos: give --photo FILE, or name a folder under the host's input/")
+
+
+def takes_photos(path: Path) -> bool:
+    """Whether a graph file has one place for the photos of a person. Raises GraphError, PromptError."""
+    api = read_api(path)
+    if api:
+        kinds = [body["class_type"] for body in nodes_of(api.prompt).values()]
+    else:
+        graph = graphs.read(path)
+        if graphs.photo_input(graph):
+            return True
+        kinds = [node.type for level in graph.levels() for node in level.nodes.values()]
+    return kinds.count(LOAD_PHOTOS) == 1
 
 
 def to_api(client: Client, path: Path) -> dict[str, Any]:
@@ -175,24 +193,7 @@ def parameter_rows(path: Path) -> list[dict[str, Any]]:
             }
             for one in known
         ]
-    kinds = {bool: "BOOLEAN", int: "INT", float: "FLOAT", str: "STRING"}
-    return [
-        {
-            "name": f"{node}.{key}",
-            "type": kinds[type(value)],
-            "default": value,
-            "range": "",
-            "help": (body.get("_meta") or {}).get("title", body["class_type"]),
-        }
-        for node, body in api.prompt.items()
-        if isinstance(body, dict) and "class_type" in body
-        for key, value in (body.get("inputs") or {}).items()
-        if type(value) in kinds
-    ]
-
-
-def _api_builder(graph: ApiGraph, settings: Mapping[str, str], client: Client) -> Callable[[Sequence[str]], Job]:
-    return lambda photos: api_job(graph, settings, photos, client.object_info())
+    return api_rows(api)
 
 
 def check(client: Client, path: Path, settings: Mapping[str, str]) -> list[graphs.Problem]:
@@ -213,15 +214,20 @@ def _models(client: Client, graph: graphs.UIGraph) -> dict[str, list[str]]:
     return {folder: client.models(folder) for folder in sorted({str(model["folder"]) for model in required})}
 
 
-def _ui_builder(graph: graphs.UIGraph, settings: Mapping[str, str], client: Client) -> Callable[[Sequence[str]], Job]:
+def _ui_builder(
+    graph: graphs.UIGraph,
+    settings: Mapping[str, Any],
+    object_info: Mapping[str, Any],
+    models: Mapping[str, Sequence[str]],
+) -> Callable[[Sequence[str]], Job]:
     known = graphs.parameters(graph)
     studio = graphs.declared(graph)
     name = str(studio.get("name") or Path(graph.source).stem)
     values = {key: one.default for key, one in known.items() if one.default is not None}
     values |= {key: known[key].accept(value) for key, value in settings.items() if key in known}
-    findings = graphs.check(graph, client.object_info(), _models(client, graph), settings)
+    findings = graphs.check(graph, object_info, models, settings)
     seed = values.get("seed")
-    # The canvas shows what the graph says; what this job set instead is told beside it.
+    # The canvas shows what the graph says; what this job set instead is recorded beside it.
     workflow = {
         **graph.data,
         "extra": {**(graph.data.get("extra") or {}), "portrait_studio_job": {"parameters": values}},
@@ -234,11 +240,11 @@ def _ui_builder(graph: graphs.UIGraph, settings: Mapping[str, str], client: Clie
     def build(photos: Sequence[str]) -> Job:
         # A photo that is yet to be uploaded takes the place of the one that the graph was saved with.
         refuse([finding for finding in findings if not (photos and finding.kind == "file_missing")])
-        prompt = graphs.to_api(graph, client.object_info(), seed=seed if isinstance(seed, int) else 0)
+        prompt = graphs.to_api(graph, object_info, seed=seed if isinstance(seed, int) else 0)
         prompt = graphs.apply(prompt, known, settings, graph.source)
-        whole = _with_photos(prompt, photos, graphs.photo_input(graph) if photos else None)
+        whole = with_photos(prompt, photos, graphs.photo_input(graph) if photos else None)
         return Job(
-            prompt=prepare_prompt(whole, client.object_info()),
+            prompt=prepare_prompt(whole, object_info),
             graph=name,
             version=str(studio.get("version", "")),
             workflow=workflow,
@@ -247,18 +253,3 @@ def _ui_builder(graph: graphs.UIGraph, settings: Mapping[str, str], client: Clie
         )
 
     return build
-
-
-def _with_photos(prompt: Mapping[str, Any], photos: Sequence[str], place: tuple[str, str] | None) -> dict[str, Any]:
-    """Return the prompt with the photos' names in the input that takes them, in place of those that the graph names."""
-    if not photos:
-        return dict(prompt)
-    node, key = place or _photo_input(prompt)
-    if node not in prompt:
-        raise PromptError(f"The node that takes the photos (node {node}) is muted, bypassed or unused in this graph")
-    if prompt[node]["class_type"] == "LoadImage" and len(photos) > 1:
-        raise PromptError(f"{name_of(node, prompt[node])} takes one photo, and {len(photos)} were given")
-    inputs = {**prompt[node].get("inputs", {}), key: "\n".join(photos)}
-    if prompt[node]["class_type"] == "PortraitLoadPhotos":
-        inputs["folder"] = ""
-    return {**prompt, node: {**prompt[node], "inputs": inputs}}

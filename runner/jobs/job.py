@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from ...portrait import decoding
 from ...portrait import photos as photo_files
-from ..client import AddressError, Client, HostError, HostInfo, Outcome, OutputError, events
-from . import output, record
-from .record import Stage
-from .result import MissingError, NodeFailedError, Result, SavedImage, StoppedError
+from ..client import AddressError, Client, HostError, HostInfo, Outcome, events, why_failed, words
+from . import content, origins, output, record
+from .delivery import HostFile, earlier, fetch, place
+from .record import Stage, StageResult
+from .result import MissingError, NodeFailedError, Result, StoppedError
+from .staging import staging
 
 UPLOADS = "portrait-studio"  # the folder under the host's input/ that photos go to
 
@@ -50,14 +51,14 @@ def upload_photos(client: Client, photos: Sequence[Path], listener: events.Liste
 
     Raises PhotoError naming each photo that cannot be read; then none is uploaded.
     """
-    _, complaints = photo_files.attempt(photos, decoding.check)
+    suffixes, complaints = photo_files.attempt(photos, decoding.check)
     if complaints:
         raise decoding.PhotoError(" ".join(complaints))
     names = []
-    for photo in photos:
+    for photo, suffix in zip(photos, suffixes, strict=True):
         data = decoding.read_bytes(photo)
         # The content's hash is the name: an equal photo is stored once, another never takes its place.
-        name = hashlib.sha256(data).hexdigest()[:32] + photo.suffix.lower()
+        name = hashlib.sha256(data).hexdigest()[:32] + suffix
         names.append(client.upload(name, data, UPLOADS))
         listener(events.PhotoUploaded(photo=photo.name, uploaded=names[-1]))
     return names
@@ -75,30 +76,19 @@ def run(
 ) -> Result:
     """Run a job to its end and bring its images into `out`, each with its record; `timeout` in seconds (0: none).
 
-    `previews` also fetches temporary images of nodes that are no stage's image. Raises what `Client.submit` and
-    `Client.follow` raise; OutputError; and with the partial result NodeFailedError, StoppedError, or MissingError when
+    `previews` also fetches temporary images of nodes that are not a stage's image. A job that is found on the host
+    again takes up what an earlier run has put into `out`. Raises what `Client.submit` and `Client.follow` raise;
+    OutputError; and with the partial result NodeFailedError, StoppedError, or MissingError when
     an image is not to be had. On Ctrl-C the job is cancelled on the host, and KeyboardInterrupt goes on.
     """
     folder = output.prepare(out)
-    host = host or client.about()
     begin = datetime.now(timezone.utc)
     clock = time.monotonic()
-    try:
-        client.submit(job.prompt, job.prompt_id, workflow=job.workflow, find=job.find, listener=listener)
-        outcome = client.follow(job.prompt_id, timeout)
-    except (KeyboardInterrupt, SystemExit):
-        listener(events.Cancelled(prompt_id=job.prompt_id, gone=_cancelled(client, job.prompt_id)))
-        raise
-    seconds = round(time.monotonic() - clock, 3)
-    kept: list[SavedImage] = []
-    try:
-        result = _collect(job, client, folder, outcome, seconds, previews, kept)
-        _write_records(job, host, outcome, result, begin)
-    except OutputError:
-        for image in kept:  # an image without its record, or some images of several, would pass for the whole
-            image.file.unlink(missing_ok=True)
-            image.record.unlink(missing_ok=True)
-        raise
+    with client.within(timeout, f"Job {job.prompt_id}"), output.writing(folder), staging(folder) as stage:
+        host = host or client.about()
+        outcome = _end_of(job, client, listener, timeout)
+        seconds = round(time.monotonic() - clock, 3)
+        result, lost = _deliver(job, client, host, folder, stage, outcome, (begin, seconds), previews, listener)
     for image in result.images:
         listener(
             events.ImageSaved(
@@ -107,6 +97,11 @@ def run(
         )
     for text in [*result.warnings, *result.missing]:
         listener(events.Warned(prompt_id=job.prompt_id, message=text))
+    if lost:
+        raise HostError(
+            f"The host at {client.address.url} went away while the images of job {job.prompt_id} were fetched: "
+            f"{len(result.images)} are here and {len(result.missing)} are not; run the same job again to get them"
+        )
     _judge(job, outcome, result)
     listener(
         events.Finished(
@@ -119,9 +114,24 @@ def run(
     return result
 
 
-def _cancelled(client: Client, prompt_id: str) -> bool:
+def _end_of(job: Job, client: Client, listener: events.Listener, timeout: float) -> Outcome:
+    """Send the job and wait for its end; whatever else ends the waiting, the job is cancelled on the host."""
     try:
-        return client.cancel(prompt_id)
+        client.submit(job.prompt, job.prompt_id, workflow=job.workflow, find=job.find, listener=listener)
+        return client.follow(job.prompt_id, timeout)
+    except (KeyboardInterrupt, SystemExit):
+        listener(events.Cancelled(prompt_id=job.prompt_id, gone=_cancelled(client, job.prompt_id, 10.0)))
+        raise
+    except (AddressError, HostError):
+        if time.monotonic() >= client.end:
+            _cancelled(client, job.prompt_id, 1.5)
+        raise
+
+
+def _cancelled(client: Client, prompt_id: str, seconds: float) -> bool:
+    try:
+        with client.granted(seconds):
+            return client.cancel(prompt_id, seconds)
     except (AddressError, HostError):
         return False
 
@@ -135,81 +145,98 @@ def files(outputs: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, str, s
                     yield node, value["filename"], str(value.get("subfolder", "")), str(value.get("type", "output"))
 
 
-def _collect(
+def wanted_files(job: Job, outcome: Outcome, previews: bool = False) -> tuple[list[HostFile], list[str]]:
+    """Return the files of a job that are to be fetched, and a sentence for each of a kind that is never fetched."""
+    shown = [HostFile(*row, reused=row[0] in outcome.cached) for row in files(outcome.outputs)]
+    stages = {one.image for one in job.stages}
+    wanted = [one for one in shown if one.kind == "output" or (one.kind == "temp" and (previews or one.node in stages))]
+    taken = [one for one in wanted if content.is_fetched(one.filename)]
+    left = [
+        f"{words(one.filename)!r} stays on the host: no such files are fetched" for one in wanted if one not in taken
+    ]
+    return taken, left
+
+
+def _deliver(
     job: Job,
     client: Client,
+    host: HostInfo,
     folder: Path,
+    stage: Path,
     outcome: Outcome,
-    seconds: float,
+    times: tuple[datetime, float],
     previews: bool,
-    images: list[SavedImage],
-) -> Result:
-    """Fetch the job's images into `folder`, adding each to `images` as it is written."""
-    wanted = {stage.image for stage in job.stages}
-    missing = []
-    for node, filename, subfolder, kind in files(outcome.outputs):
-        if kind != "output" and not (kind == "temp" and (previews or node in wanted)):
-            continue
-        answer = client.view(filename, subfolder, kind)
-        reused = node in outcome.cached
-        if answer.status == 200:
-            path = output.save(folder, filename, answer.body)
-            images.append(SavedImage(path, output.record_path(path), node, reused))
-        else:
-            missing.append(_why_missing(filename, answer.status, reused))
-    shown = {node for node, *_ in files(outcome.outputs)}
-    names = {image.node: image.file.name for image in images}
-    stages = record.stage_table(job.stages, outcome.outputs, outcome.seconds, names)
-    return Result(
+    listener: events.Listener,
+) -> tuple[Result, str]:
+    """Bring the job's images into `folder` with their records; return also why the host was lost, if it was."""
+    taken, left = wanted_files(job, outcome, previews)
+    fetched = fetch(client, taken, stage, listener, job.prompt_id)
+    rows: list[StageResult] = []
+    warnings: list[str] = []
+
+    def told(names: Mapping[str, str]) -> dict[str, Any]:
+        rows[:] = record.stage_table(job.stages, outcome.outputs, outcome.seconds, names)
+        warnings[:] = record.noticed(outcome.outputs, rows, [*outcome.notes, *left])
+        partial = outcome.state != "success" or bool(fetched.lost)
+        return describe(job, host, times, rows, warnings, partial, outcome.outputs)
+
+    images = place(fetched.files, folder, told, earlier(folder, job.prompt_id) if job.find else {})
+    if not images:
+        told({})
+    nodes = {node for node, *_ in files(outcome.outputs)}
+    result = Result(
         prompt_id=job.prompt_id,
         state=outcome.state,
         images=images,
-        missing=missing,
-        stages=stages,
-        warnings=[*record.warnings(outcome.outputs), *record.losses(stages), *outcome.notes],
-        seconds=seconds,
-        reused=bool(shown) and shown <= outcome.cached,
+        missing=fetched.missing,
+        stages=rows,
+        warnings=warnings,
+        seconds=times[1],
+        reused=bool(nodes) and nodes <= outcome.cached,
         outputs=outcome.outputs,
     )
+    return result, fetched.lost
 
 
-def _why_missing(filename: str, status: int, reused: bool) -> str:
-    if status == 400 and ".." in filename:
-        return f"{filename!r} stays on the host, which hands out no name with '..' in it: change filename_prefix"
-    if status == 404 and reused:
-        return (
-            f"{filename!r} was made by an earlier run of the same graph and is no longer on the host: "
-            "change the seed to make it again"
-        )
-    return f"{filename!r} cannot be fetched from the host (HTTP {status})"
-
-
-def _write_records(
+def describe(
     job: Job,
     host: HostInfo,
-    outcome: Outcome,
-    result: Result,
-    begin: datetime,
-) -> None:
-    canonical = json.dumps(job.workflow or job.prompt, sort_keys=True, ensure_ascii=False).encode()
-    common = {
+    times: tuple[datetime, float],
+    stages: list[StageResult],
+    warnings: list[str],
+    partial: bool,
+    outputs: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return what the records of all images of a job say; `outputs` are those of /history."""
+    known, prompt = origins.told(outputs), origins.without_question(job.prompt)
+    return {
         "schema": record.SCHEMA,
-        "graph": {"name": job.graph, "version": job.version, "sha256": hashlib.sha256(canonical).hexdigest()},
+        "graph": {
+            "name": job.graph,
+            "version": job.version,
+            "sha256": record.canonical_hash(job.workflow or prompt),
+        },
         "parameters": job.parameters,
-        "seeds": record.seeds(job.prompt),
-        "host": {"version": host.version, "device": host.device, "torch": host.torch},
-        "models": record.models(job.prompt),
-        "stages": record.as_rows(result.stages),
-        "warnings": result.warnings,
+        "seeds": record.seeds(prompt),
+        "host": {
+            "version": host.version,
+            "device": host.device,
+            "torch": host.torch,
+            "python": host.python,
+            "processor": dict(known.processor) or None,
+        },
+        "pack": dict(known.pack) or ({"version": host.pack_version} if host.pack_version else None),
+        "models": origins.models(prompt, known),
+        "prompt": record.portable(prompt),
+        "prompt_sha256": record.canonical_hash(prompt),
+        "stage_nodes": [asdict(stage) for stage in job.stages],
+        "stages": record.as_rows(stages),
+        "warnings": warnings,
         "prompt_id": job.prompt_id,
-        "started": begin.isoformat(timespec="seconds"),
-        "seconds": result.seconds,
-        "partial": outcome.state != "success",
+        "started": times[0].isoformat(timespec="seconds"),
+        "seconds": times[1],
+        "partial": partial,
     }
-    for image in result.images:
-        own = {"file": image.file.name, "node": image.node, "reused": image.reused}
-        text = json.dumps(common | own, ensure_ascii=False, indent=2, default=str)
-        output.replace(image.record, text.encode() + b"\n")
 
 
 def _judge(job: Job, outcome: Outcome, result: Result) -> None:
@@ -217,12 +244,6 @@ def _judge(job: Job, outcome: Outcome, result: Result) -> None:
     if outcome.state == "interrupted":
         raise StoppedError(f"Job {job.prompt_id} was interrupted on the host{kept}", job.prompt_id, result)
     if outcome.state == "error":
-        failure = outcome.failure
-        node = str(failure.get("node_id", ""))
-        body = job.prompt.get(node, {})
-        title = body.get("_meta", {}).get("title") or failure.get("node_type") or "a node"
-        # The host's traceback and current inputs stay out: they hold paths and whole prompts.
-        reason = " ".join(str(failure.get("exception_message", "the host gives no reason")).split())
-        raise NodeFailedError(f"{title} (node {node}) failed: {reason}{kept}", job.prompt_id, result)
+        raise NodeFailedError(f"{why_failed(outcome, job.prompt)}{kept}", job.prompt_id, result)
     if result.missing:
         raise MissingError("; ".join(result.missing), job.prompt_id, result)

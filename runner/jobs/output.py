@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import re
 import tempfile
 import unicodedata
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ...portrait import disk
@@ -52,21 +55,31 @@ def prepare(folder: Path) -> Path:
         raise OutputError(_sentence(folder, error)) from error
 
 
-def save(folder: Path, name: str, data: bytes) -> Path:
-    """Write `data` under a safe form of `name` and return the path; a name that is taken gets a counter.
+def free_names(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Return a path in `folder` for each name, made safe; one that is taken, by an image or a record, gets a counter.
 
-    The file appears whole. Raises OutputError.
+    Raises OutputError when there is none.
     """
-    name = safe_name(name)
-    stem, ending = Path(name).stem, Path(name).suffix
-    try:
+    paths: list[Path] = []
+    for name in map(safe_name, names):
+        stem, ending = Path(name).stem, Path(name).suffix
         for counter in range(1, 100_000):
             path = folder / (name if counter == 1 else f"{stem} ({counter}){ending}")
-            if not record_path(path).exists() and disk.write_new(path, data):
-                return path
+            if path not in paths and not os.path.lexists(path) and not os.path.lexists(record_path(path)):
+                paths.append(path)
+                break
+        else:
+            raise OutputError(f"The folder {folder.name!r} holds too many files called {name!r}: choose another --out")
+    return paths
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses within the block into an OutputError."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(_sentence(folder, error)) from error
-    raise OutputError(f"The folder {folder.name!r} holds too many files called {name!r}: choose another --out")
 
 
 def replace(path: Path, data: bytes) -> None:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from .. import graph as graphs
-from ..client import PromptError
+from ..client import PromptError, prompt_node_name
 
 Prompt = dict[str, dict[str, Any]]
 
@@ -15,10 +15,10 @@ Prompt = dict[str, dict[str, Any]]
 def prepare_prompt(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> Prompt:
     """Return the nodes of an API prompt that lead to an output, each with `class_type` and `inputs`.
 
-    Entries that are no nodes (`_meta`, `version` ...) are left out, and so are nodes that nothing asks for: one of them
-    without `inputs` kills the host's worker. `object_info` is the host's own. Raises PromptError for a prompt without
-    nodes or outputs, unknown nodes and inputs, values out of range, links to nowhere, cycles, and file names that the
-    host would not give back.
+    Entries that are not nodes (`_meta`, `version` ...) are left out, and so are nodes that nothing asks for: one of
+    them without `inputs` kills the host's worker. `object_info` is the host's own. Raises PromptError for a prompt
+    without nodes or outputs, unknown nodes and inputs, values out of range, links to nowhere, cycles, and file names
+    that the host would not give back.
     """
     nodes = nodes_of(prompt)
     kept = graphs.prune(nodes, object_info)
@@ -26,7 +26,7 @@ def prepare_prompt(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) ->
     if words := graphs.prompt_cycle(kept):
         raise PromptError(f"The graph cannot run: {words}")
     for node, body in kept.items():
-        _refuse_prefix(name_of(node, body), body["inputs"].get("filename_prefix"))
+        _refuse_prefix(prompt_node_name(kept, node), body["inputs"].get("filename_prefix"))
     return kept
 
 
@@ -57,11 +57,6 @@ def refuse(findings: Sequence[graphs.Problem]) -> None:
         raise PromptError(f"{wrong[0].message} There are {len(wrong) - 1} more: `portrait-studio check` lists them.")
     if wrong:
         raise PromptError(wrong[0].message)
-
-
-def name_of(node: str, body: Mapping[str, Any]) -> str:
-    """Return how to speak of a node: its title or class, and its id."""
-    return f"{(body.get('_meta') or {}).get('title') or body['class_type']} (node {node})"
 
 
 def _refuse_prefix(name: str, prefix: Any) -> None:

@@ -5,16 +5,25 @@ A record names no folder, no user and no address; photos appear under the hash t
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-SCHEMA = 1
+from ..client import words
+
+SCHEMA = 2
 ENVELOPE = "portrait_studio"  # the key under which the pack's nodes put what they noticed into their UI output
 
+CHECKSUM = "checksum"  # of the rest of the record
+
 LOSS = 0.1  # cosine; a repeated detection of the same face on a resized picture moves it by a few hundredths
-_MODEL_ENDINGS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
+_ELSEWHERE = re.compile(
+    r"/[^/\s]+/|[A-Za-z]:[\\/]|\\\\|~[\\/]"
+)  # how a path begins that says where somebody keeps things
 
 
 @dataclass(frozen=True)
@@ -40,19 +49,41 @@ class StageResult:
     file: str | None
 
 
-def findings(outputs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+@dataclass(frozen=True)
+class StageFinding:
+    """What a node of the pack noticed about a stage; `likeness` is a mean cosine."""
+
+    kind: str
+    stage: str
+    faces: int | None
+    likeness: float | None
+    warnings: tuple[str, ...]
+
+
+def findings(outputs: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, StageFinding]]:
     """Return (node id, finding) for all that the pack's nodes reported in /history `outputs`."""
-    return [
-        (node, finding)
-        for node, output in outputs.items()
-        for finding in output.get(ENVELOPE) or ()
-        if isinstance(finding, dict)
-    ]
+    found = []
+    for node, output in outputs.items():
+        told = output.get(ENVELOPE)
+        found += [(node, _finding(one)) for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    return found
+
+
+def _finding(told: Mapping[str, Any]) -> StageFinding:
+    """Read a finding; a host may say that it is the pack's and be anything."""
+    faces, likeness, noted = told.get("faces"), told.get("likeness"), told.get("warnings")
+    return StageFinding(
+        kind=str(told.get("kind")),
+        stage=str(told.get("stage")),
+        faces=faces if isinstance(faces, int) else None,
+        likeness=likeness if isinstance(likeness, int | float) and -2 < likeness < 2 else None,
+        warnings=tuple(words(one) for one in noted if isinstance(one, str)) if isinstance(noted, list) else (),
+    )
 
 
 def warnings(outputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return every warning of the pack's nodes once, in order."""
-    return list(dict.fromkeys(str(text) for _, finding in findings(outputs) for text in finding.get("warnings") or ()))
+    return list(dict.fromkeys(text for _, finding in findings(outputs) for text in finding.warnings))
 
 
 def stage_table(
@@ -67,18 +98,18 @@ def stage_table(
         found = [
             finding
             for node, finding in findings(outputs)
-            if finding.get("kind") == "likeness"
-            and (node == stage.likeness if stage.likeness else finding.get("stage") == stage.name)
+            if finding.kind == "likeness"
+            and (node == stage.likeness if stage.likeness else finding.stage == stage.name)
         ]
-        measured = found[-1] if found else {}
+        measured = found[-1] if found else None
         timed = [seconds[node] for node in {*stage.nodes, stage.image, stage.likeness} if node in seconds]
         rows.append(
             StageResult(
                 name=stage.name,
                 title=stage.title or stage.name,
                 seconds=round(sum(timed), 3) if timed else None,
-                faces=measured.get("faces"),
-                likeness=measured.get("likeness"),
+                faces=measured.faces if measured else None,
+                likeness=measured.likeness if measured else None,
                 file=files.get(stage.image),
             )
         )
@@ -95,14 +126,9 @@ def losses(rows: Sequence[StageResult]) -> list[str]:
     ]
 
 
-def models(prompt: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the model files a prompt names: [{"node", "input", "file"}]."""
-    return [
-        {"node": body.get("class_type", ""), "input": key, "file": value.replace("\\", "/").rsplit("/", 1)[-1]}
-        for body in prompt.values()
-        for key, value in body.get("inputs", {}).items()
-        if isinstance(value, str) and value.lower().endswith(_MODEL_ENDINGS)
-    ]
+def noticed(outputs: Mapping[str, Mapping[str, Any]], stages: Sequence[StageResult], notes: Sequence[str]) -> list[str]:
+    """Return all that a person should know of a job that has ended; `notes` are what else was found."""
+    return [*warnings(outputs), *losses(stages), *notes]
 
 
 def seeds(prompt: Mapping[str, Any]) -> dict[str, int]:
@@ -113,6 +139,30 @@ def seeds(prompt: Mapping[str, Any]) -> dict[str, int]:
         for key, value in body.get("inputs", {}).items()
         if key in ("seed", "noise_seed") and isinstance(value, int)
     }
+
+
+def portable(prompt: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a prompt as a record keeps it; None when an input of it names a folder of somebody's machine."""
+    for body in prompt.values():
+        if any(isinstance(value, str) and _ELSEWHERE.match(value) for value in body.get("inputs", {}).values()):
+            return None
+    return dict(prompt)
+
+
+def canonical_hash(data: Any) -> str:
+    """Return the sha256 of plain data, however its keys are ordered and its text is set."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
+
+
+def sealed(record: Mapping[str, Any]) -> bytes:
+    """Return a record as the text of its file, with a checksum: it tells that somebody has edited it, not who."""
+    plain = json.loads(json.dumps(record, ensure_ascii=False, default=str))
+    return json.dumps({**plain, CHECKSUM: canonical_hash(plain)}, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def is_unedited(record: Mapping[str, Any]) -> bool:
+    """Whether a record is as it was written."""
+    return record.get(CHECKSUM) == canonical_hash({key: value for key, value in record.items() if key != CHECKSUM})
 
 
 def as_rows(rows: list[StageResult]) -> list[dict[str, Any]]:

@@ -9,11 +9,14 @@ import os
 import socket
 import threading
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from portrait_studio.runner.client.client import Client
+
+from .graph.sketch import Sketch
 
 _numbers = itertools.count(int.from_bytes(os.urandom(2), "big") << 8)
 
@@ -48,6 +51,33 @@ def graph(tmp_path, fresh):
         return str(path)
 
     return write
+
+
+@pytest.fixture
+def ui_graph(client, tmp_path) -> Path:
+    """A UI graph as the canvas saves it, with one parameter, one stage and a place for photos."""
+    sketch = Sketch(client.object_info())
+    load = sketch.add("LoadImage", ["example.png", "image"])
+    blur = sketch.add("ImageBlur", [1, 1.0], title="Soft focus")
+    save = sketch.add("SaveImage", ["soft"])
+    sketch.link(load, 0, blur, "image")
+    sketch.link(blur, 0, save, "images")
+    radius = {
+        "targets": [{"node": blur["id"], "input": "blur_radius"}],
+        **{"type": "INT", "min": 1, "max": 31, "default": 1},
+        "help": {"en": "How soft", "ko": "부드러움"},
+    }
+    title = {"en": "Soft", "ko": "부드럽게"}
+    sketch.extra["portrait_studio"] = {
+        "name": "soft-focus",
+        "version": "2.0",
+        "parameters": {"radius": radius},
+        "photos": {"node": load["id"], "input": "image"},
+        "stages": [{"name": "soft", "title": title, "image": save["id"], "nodes": [blur["id"]]}],
+    }
+    path = tmp_path / "soft-focus.v2.json"
+    path.write_text(json.dumps(sketch.graph()), "utf-8")
+    return path
 
 
 def make_prompt(prefix: str = "runner", seconds: float = 0.0, steps: int = 5) -> dict:

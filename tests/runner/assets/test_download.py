@@ -5,94 +5,37 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from portrait_studio.runner.assets import download
-from portrait_studio.runner.assets.download import Download, DownloadError, fetch
+from portrait_studio.runner.assets import download, web
+from portrait_studio.runner.assets.download import Download, DownloadError
+from portrait_studio.runner.assets.web import Allowed
 from portrait_studio.runner.client.errors import exit_code
+
+from ...hostile.file_server import FileServer
 
 BODY = bytes(range(256)) * 40_000  # 10 MB
 SHA = hashlib.sha256(BODY).hexdigest()
+HERE = Allowed(private=True, plain=True)  # the servers of these tests
 
 
-class Server:
-    """A web server for one file on 127.0.0.1, with ranges, and with the faults that real ones have."""
-
-    def __init__(self) -> None:
-        self.body = BODY
-        self.tag = '"one"'
-        self.ranges = True  # whether it answers a Range
-        self.honest = True  # whether it heeds If-Range
-        self.shift = 0  # by how much it misses the part that it is asked for
-        self.cut: list[int] = []  # after how many bytes each of the next answers breaks off
-        self.pace = 0.0  # seconds between pieces of 64 KiB
-        self.length = True  # whether it tells the length
-        self.answers: list[int] = []  # statuses to give before all else
-        self.location = ""
-        self.asked: list[str | None] = []  # the Range of every request
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.answer(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.http.server_port}/upscale.safetensors"
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        asked = request.headers.get("Range")
-        self.asked.append(asked)
-        if self.answers:
-            request.send_error(self.answers.pop(0))
-            return
-        if self.location:
-            request.send_response(302)
-            request.send_header("Location", self.location)
-            request.end_headers()
-            return
-        start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked and self.ranges else 0
-        if self.honest and request.headers.get("If-Range", self.tag) != self.tag:
-            start = 0
-        start += self.shift if start else 0
-        if start >= len(self.body):
-            request.send_error(416)
-            return
-        request.send_response(206 if start else 200)
-        if self.tag:
-            request.send_header("ETag", self.tag)
-        if start:
-            request.send_header("Content-Range", f"bytes {start}-{len(self.body) - 1}/{len(self.body)}")
-        if self.length:
-            request.send_header("Content-Length", str(len(self.body) - start))
-        request.end_headers()
-        end = min(len(self.body), start + self.cut.pop(0)) if self.cut else len(self.body)
-        try:
-            for at in range(start, end, 1 << 16):
-                request.wfile.write(self.body[at : min(at + (1 << 16), end)])
-                time.sleep(self.pace)
-        except OSError:  # the client went away
-            return
-        finally:
-            request.close_connection = True
+def fetch(*given: Any, **more: Any) -> None:
+    """Fetch from a server of these tests, which is on this machine and speaks plain http."""
+    download.fetch(*given, **{"allowed": HERE, **more})
 
 
 @pytest.fixture
 def server():
-    server = Server()
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
+    with FileServer(BODY) as server:
+        yield server
 
 
 @pytest.fixture
@@ -136,7 +79,7 @@ def test_a_download_that_was_killed_goes_on_where_it_was(wanted, server):
     server.pace = 0.02
     code = (
         "import sys; from pathlib import Path; from portrait_studio.runner.assets.download import *; "
-        "fetch(Download(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])))"
+        "fetch(Download(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])), allowed=Allowed(True, True))"
     )
     command = [sys.executable, "-c", code, wanted.url, str(wanted.target), SHA, str(len(BODY))]
     process = subprocess.Popen(command)
@@ -156,17 +99,18 @@ def test_a_download_that_was_killed_goes_on_where_it_was(wanted, server):
     assert left(wanted) == {"upscale.safetensors"}
 
 
-def break_off(wanted: Download, server: Server) -> None:
+def break_off(wanted: Download, server: FileServer) -> None:
     """Leave an unfinished download behind."""
     server.cut, server.answers = [4_000_000], []
     with pytest.raises(DownloadError) as caught:
         fetch(wanted, _break_later(server), pause=0.0)
-    assert "kept as" in str(caught.value)
-    assert wanted.part.stat().st_size == 4_000_000
+    if server.tag:
+        assert "kept as" in str(caught.value)
+        assert wanted.part.stat().st_size == 4_000_000
     server.answers, server.asked = [], []
 
 
-def _break_later(server: Server):
+def _break_later(server: FileServer):
     def progress(done: int, _total: int) -> None:
         if done:
             server.answers = [503] * 9
@@ -191,7 +135,7 @@ def test_a_file_that_changed_meanwhile_is_sent_from_the_beginning(wanted, server
 
 
 @pytest.mark.parametrize("fault", ["If-Range is not heeded", "another part is sent"])
-def test_a_part_that_does_not_join_is_not_taken_and_all_is_fetched_anew(wanted, server, fault):
+def test_a_part_that_does_not_join_is_not_taken_and_all_is_fetched_again(wanted, server, fault):
     if fault == "another part is sent":
         break_off(wanted, server)
         server.shift = 1000
@@ -207,9 +151,14 @@ def test_a_part_that_does_not_join_is_not_taken_and_all_is_fetched_anew(wanted, 
     assert told == sorted(told)
 
 
-def test_a_file_without_a_version_is_never_continued(wanted, server):
+def test_a_part_that_could_never_be_gone_on_with_is_not_kept_and_not_said_to_be(wanted, server):
     server.tag = ""
-    break_off(wanted, server)
+    server.cut, server.answers = [4_000_000], []
+    with pytest.raises(DownloadError, match="nothing of it was kept") as caught:
+        fetch(wanted, _break_later(server), pause=0.0)
+    assert "kept as" not in str(caught.value)
+    assert left(wanted) == set()
+    server.answers, server.asked = [], []
     fetch(wanted)
     assert server.asked == [None]
     assert wanted.target.read_bytes() == BODY
@@ -269,23 +218,158 @@ def test_a_server_that_is_not_there_is_named(tmp_path):
     assert left(wanted) == set()
 
 
-@pytest.mark.parametrize("location", ["http://example.com/a.safetensors", "file:///etc/passwd", "ftp://127.0.0.1/a"])
-def test_a_redirect_to_anything_but_https_is_not_followed(wanted, server, location):
+@pytest.mark.parametrize(
+    ("location", "words"),
+    [
+        ("file:///etc/passwd", "not https"),
+        ("ftp://127.0.0.1/a", "not https"),
+        ("http://[::1", "redirects to an address that is broken"),
+        ("http://127.0.0.1:99999/a", "the address is broken"),
+        ("http://127.0.0.1:a/", "the address is broken"),
+        ("http://" + "a" * 300 + ".example/", "the address is broken"),
+        ("http://me:secret@127.0.0.1/a", "carries a password"),
+        ("http://127.0.0.1/\x1b[2J", "the address is broken"),
+        ("", "redirects to nowhere"),
+        ("/upscale.safetensors", "again and again"),
+    ],
+)
+def test_a_redirect_to_anything_odd_is_not_followed(wanted, server, location, words):
     server.location = location
-    with pytest.raises(DownloadError, match="not https"):
-        fetch(wanted, pause=0.0)
+    server.moves = True
+    assert words in refused(wanted)
     assert left(wanted) == set()
 
 
+PRIVATE = [
+    *("127.0.0.1", "127.1.2.3", "0.0.0.0", "10.0.0.1", "172.16.9.9", "192.168.1.1", "169.254.169.254", "100.64.0.1"),
+    *(
+        "::1",
+        "::",
+        "fe80::1",
+        "fc00::1",
+        "::ffff:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "224.0.0.1",
+        "ff02::1",
+    ),
+    *("240.0.0.1", "255.255.255.255", "fe80::1%eth0"),
+]
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_an_address_of_this_machine_or_its_network_is_not_public(address):
+    assert not web.is_public(address)
+
+
+@pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "64:ff9b::808:808"])
+def test_an_address_of_the_public_net_is_public(address):
+    assert web.is_public(address)
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_a_name_that_stands_for_a_private_address_is_not_asked(wanted, monkeypatch, address):
+    """One public address among them does not help: the connection could go to the other."""
+    places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 443)) for one in ("1.1.1.1", address)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: places)
+    monkeypatch.setattr(socket, "socket", lambda *_: pytest.fail("it was asked"))
+    moved = Download("https://models.example/a.safetensors", wanted.target, SHA)
+    with pytest.raises(DownloadError, match="this machine or of its own network"):
+        download.fetch(moved)
+    assert left(wanted) == set()
+
+
+def test_the_connection_goes_to_the_address_that_was_looked_at(wanted, server, monkeypatch):
+    """A name that means something else when it is asked for again leads nowhere else."""
+    asked = []
+
+    def once(host: str, port: int, **_: object) -> list:
+        asked.append(host)
+        assert len(asked) == 1
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", once)
+    moved = Download(server.url.replace("127.0.0.1", "models.example"), wanted.target, SHA)
+    fetch(moved)
+    assert asked == ["models.example"]
+    assert wanted.target.read_bytes() == BODY
+
+
+def test_a_redirect_to_this_machine_is_refused_unless_allowed(wanted, server, monkeypatch):
+    """The first address is taken for a public one; the one that it sends on to is looked at as well."""
+    other = FileServer(BODY)
+    other.location = server.url.replace("127.0.0.1", "127.0.0.2")
+    plain = web.is_public
+    monkeypatch.setattr(web, "is_public", lambda address: address == "127.0.0.1" or plain(address))
+    moved = Download(other.url, wanted.target, SHA, len(BODY))
+    with pytest.raises(DownloadError, match="this machine or of its own network"):
+        download.fetch(moved, pause=0.0, allowed=Allowed(plain=True))
+    assert server.asked == []
+    other.close()
+
+
+def test_a_proxy_that_the_user_has_set_is_asked_to_connect(wanted, server, monkeypatch):
+    heard = []
+
+    def proxy(listener: socket.socket) -> None:
+        ours, _ = listener.accept()
+        heard.append(ours.recv(4096))
+        ours.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        theirs = socket.create_connection(server.http.server_address)
+        theirs.sendall(ours.recv(65536))
+        while piece := theirs.recv(65536):
+            ours.sendall(piece)
+        ours.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=proxy, args=(listener,), daemon=True).start()
+        monkeypatch.setenv("http_proxy", f"http://me:secret@127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "")
+        fetch(Download("http://models.example/a.safetensors", wanted.target, SHA))
+    assert heard[0].startswith(b"CONNECT models.example:80 HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic bWU6c2VjcmV0\r\n" in heard[0]
+    assert wanted.target.read_bytes() == BODY
+
+
+def test_a_file_without_a_length_stops_before_the_disk_is_full(wanted, server, monkeypatch):
+    server.length, server.body, server.tag = False, bytes(6_000_000), ""
+    looks = iter([10**12, 0])
+    monkeypatch.setattr(download, "_LOOK", 1_000_000)
+    monkeypatch.setattr(download.psutil, "disk_usage", lambda _: SimpleNamespace(free=next(looks)))
+    assert "There is no room" in refused(Download(server.url, wanted.target, SHA))
+    assert left(wanted) == set()
+
+
+def test_a_server_that_sends_almost_nothing_is_given_up(wanted, server, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    server.pace, server.piece = 0.05, 100
+    begin = time.monotonic()
+    assert "stopped at" in refused(wanted)
+    assert time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_an_unfinished_file_that_is_no_file_is_not_touched(wanted, tmp_path, kind):
+    wanted.target.parent.mkdir()
+    if kind == "link":
+        wanted.part.symlink_to(tmp_path / "elsewhere")
+    elif kind == "pipe":
+        os.mkfifo(wanted.part)
+    else:
+        wanted.part.mkdir()
+    assert "is not a file" in refused(wanted)
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_redirect_on_the_way_is_followed_and_asked_for_the_rest(wanted, server, tmp_path):
-    other = Server()
+    other = FileServer(BODY)
     other.location = server.url
     moved = Download(other.url, wanted.target, SHA, len(BODY))
     server.cut = [1_000_000]
     fetch(moved, pause=0.0)
     assert server.asked == [None, "bytes=1000000-"]
     assert wanted.target.read_bytes() == BODY
-    other.http.shutdown()
+    other.close()
 
 
 def test_a_full_disk_is_told_before_anything_is_fetched(wanted, server, monkeypatch):
@@ -309,19 +393,20 @@ def test_a_disk_that_fills_up_in_the_middle_is_told_and_the_part_can_be_gone_on_
 
 def test_only_model_files_with_a_known_hash_over_https_are_fetched(tmp_path):
     for url, name, sha, words in (
-        ("https://example.com/a.ckpt", "a.ckpt", SHA, "no kind of model file"),
-        ("https://example.com/a.py", "a.py", SHA, "no kind of model file"),
+        ("https://example.com/a.ckpt", "a.ckpt", SHA, "not a kind of model file"),
+        ("https://example.com/a.py", "a.py", SHA, "not a kind of model file"),
         ("https://example.com/a.safetensors", "a.safetensors", "", "no sha256"),
         ("http://example.com/a.safetensors", "a.safetensors", SHA, "not https"),
         ("file:///a.safetensors", "a.safetensors", SHA, "not https"),
     ):
-        assert words in refused(Download(url, tmp_path / name, sha))
+        with pytest.raises(DownloadError, match=words):
+            download.fetch(Download(url, tmp_path / name, sha))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_there_is_never_written_over(wanted, server):
     wanted.target.parent.mkdir()
     wanted.target.write_bytes(b"mine")
-    with pytest.raises(DownloadError, match="there already"):
+    with pytest.raises(DownloadError, match="exists already"):
         fetch(wanted)
     assert wanted.target.read_bytes() == b"mine"

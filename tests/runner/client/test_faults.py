@@ -26,6 +26,8 @@ from portrait_studio.runner.client.errors import (
 )
 from portrait_studio.runner.jobs.job import Job, run
 
+from ...ports import held_port
+
 pytestmark = pytest.mark.host
 
 
@@ -52,7 +54,7 @@ def worker_dies(host, guest: Client, fresh) -> None:
         behind = watcher.submit(fresh())
         for dead in ("wedge", behind):
             watcher.submit(wedge, dead, find=True)
-            with pytest.raises(StalledError, match=rf"worker .* is dead, as its log tells, and job {dead}"):
+            with pytest.raises(StalledError, match=rf"worker .* is dead, as its log says, and job {dead}"):
                 watcher.follow(dead, timeout=30)
     with Client(host.url, start_grace=1.5) as watcher:
         # A host that shows no log: its silence tells.
@@ -75,7 +77,7 @@ def test_a_host_that_dies_in_mid_job_and_one_whose_worker_dies(start_host, fresh
     try:
         # Killed in mid-job: whoever started the server learns at once, and why.
         prompt = fresh(seconds=20.0, steps=100)
-        with Client(first.url, local=first) as owner, Client(first.url, patience=60.0, lost_grace=1.0) as guest:
+        with Client(first.url, local=first) as owner, Client(first.url, patience=280.0, lost_grace=1.0) as guest:
             jobs = [Job(prompt), Job(fresh())]
             heard: list[events.Event] = []
             owner.submit(jobs[0].prompt, jobs[0].prompt_id)
@@ -153,7 +155,8 @@ def test_nothing_there_is_told_apart_from_something_else():
         port = silent.getsockname()[1]
         with Client(f"http://127.0.0.1:{port}", timeout=0.5) as client, pytest.raises(NothingThereError):
             client.about()
-    with Client(f"http://127.0.0.1:{port}") as client, pytest.raises(NothingThereError, match="Nothing listens"):
+    nothing = pytest.raises(NothingThereError, match="Nothing listens")
+    with held_port() as port, Client(f"http://127.0.0.1:{port}") as client, nothing:
         client.about()
     with Client("http://no-such-machine.invalid") as client, pytest.raises(NothingThereError, match="no-such-machine"):
         client.about()

@@ -130,7 +130,7 @@ def test_stopping_a_host_also_ends_a_child_that_left_its_process_group(tmp_path,
 
 def test_the_host_answers_on_the_loopback_interface_alone(host):
     port = int(host.url.rpartition(":")[2])
-    others = {address[4][0] for address in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    others = {str(address[4][0]) for address in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
     for other in others - {"127.0.0.1"}:
         with pytest.raises(OSError), socket.create_connection((other, port), timeout=1):
             pass

@@ -17,6 +17,7 @@ from PIL import Image
 from portrait_studio.runner.client.client import Client
 from portrait_studio.runner.client.errors import EXIT_CODES
 
+from ...present import present
 from ..command import invoke, one_sentence
 
 pytestmark = pytest.mark.host
@@ -177,7 +178,7 @@ def test_ctrl_c_cancels_our_job_and_no_other(graph, fresh, host, tmp_path, until
         process = start(
             "run", graph(fresh(seconds=20.0, steps=200)), "--host", host.url, "--out", tmp_path / "o", "--json"
         )
-        mine = json.loads(process.stdout.readline())["prompt_id"]
+        mine = json.loads(present(process.stdout).readline())["prompt_id"]
         behind = other.submit(fresh())
         until(lambda: mine in other.queue()[0], 30)
         process.send_signal(number)
@@ -188,7 +189,7 @@ def test_ctrl_c_cancels_our_job_and_no_other(graph, fresh, host, tmp_path, until
         assert (last["event"], last["gone"]) == ("cancelled", True)
         assert other.follow(ahead, timeout=10).state == "success"
         assert other.follow(behind, timeout=10).state == "success"
-        assert other.history(mine)["status"]["messages"][-1][0] == "execution_interrupted"
+        assert present(other.history(mine)).messages[-1][0] == "execution_interrupted"
     assert list((tmp_path / "o").iterdir()) == []
 
 

@@ -18,7 +18,6 @@ from PIL import Image
 from portrait_studio.runner.client.errors import EXIT_CODES
 
 from ..command import invoke, one_sentence
-from ..jobs.test_job import ui_graph
 
 pytestmark = pytest.mark.host
 
@@ -161,20 +160,19 @@ def test_an_unknown_pose_tone_or_choice_is_refused_with_the_nearest(
     assert says in sentence
 
 
-def test_a_cycle_is_named_by_its_own_nodes_alone_in_both_formats(graph, fresh, host, tmp_path):
+def test_a_cycle_is_named_by_its_own_nodes_alone_in_both_formats(graph, ui_graph, fresh, host, tmp_path):
     prompt = fresh()
     prompt["4"] = {"class_type": "ImageInvert", "inputs": {"image": ["5", 0]}, "_meta": {"title": "There"}}
     prompt["5"] = {"class_type": "ImageInvert", "inputs": {"image": ["4", 0]}, "_meta": {"title": "Back"}}
     prompt["6"] = {"class_type": "ImageInvert", "inputs": {"image": ["5", 0]}, "_meta": {"title": "Behind"}}
     prompt["9"]["inputs"]["images"] = ["6", 0]
     sentence = refused(host, tmp_path, "graph", graph(prompt))
-    assert "node 4 (There) -> node 5 (Back)" in sentence or "node 5 (Back) -> node 4 (There)" in sentence
+    assert "There (node 4) -> Back (node 5)" in sentence or "Back (node 5) -> There (node 4)" in sentence
     assert "Behind" not in sentence
-    path = ui_graph(tmp_path)
-    drawn = json.loads(path.read_text("utf-8"))
+    drawn = json.loads(ui_graph.read_text("utf-8"))
     drawn["links"][0] = [1, 2, 0, 2, 0, "IMAGE"]
     sentence = refused(host, tmp_path, "graph", graph(drawn, "circle.json"))
-    assert "the links node 2 (Soft focus) -> node 2 (Soft focus) make a cycle" in sentence
+    assert "the links Soft focus (node 2) -> Soft focus (node 2) make a cycle" in sentence
     assert "node 3" not in sentence
 
 
@@ -196,8 +194,8 @@ def test_a_model_that_nobody_declares_is_named_with_what_to_do(graph, fresh, hos
     ],
 )
 @pytest.mark.parametrize("command", ["run", "check", "parameters"])
-def test_a_broken_declaration_is_refused_by_every_command(graph, host, tmp_path, studio, says, command):
-    drawn = json.loads(ui_graph(tmp_path).read_text("utf-8"))
+def test_a_broken_declaration_is_refused_by_every_command(graph, ui_graph, host, tmp_path, studio, says, command):
+    drawn = json.loads(ui_graph.read_text("utf-8"))
     drawn["extra"]["portrait_studio"] = studio
     path = graph(drawn, "broken.json")
     if command == "run":

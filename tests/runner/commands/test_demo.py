@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from portrait_studio.runner import entry
 from portrait_studio.runner.client.errors import exit_code
 from portrait_studio.runner.commands import app, demo
 
@@ -17,13 +18,14 @@ def test_a_terminated_demo_ends_with_the_code_for_it(monkeypatch):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
 
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     monkeypatch.setattr(app, "app", terminated)
     try:
         with pytest.raises(SystemExit) as end:
-            app.main()
+            entry.main()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert end.value.code == exit_code("terminated")
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,11 @@ from portrait_studio.runner.assets.models import state_of, target_of
 from portrait_studio.runner.assets.requirements import RequiredModel
 from portrait_studio.runner.client.errors import PromptError, exit_code
 
-from ..assets.test_download import BODY, SHA, Server
+from ...hostile.file_server import FileServer
+from ..assets.test_download import BODY, SHA
 from ..command import invoke, one_sentence
+
+YES = ("--yes", "--allow-private")  # the server is on this machine
 
 
 @pytest.fixture
@@ -65,7 +69,7 @@ def certificate(tmp_path_factory) -> Path:
 @pytest.fixture
 def server(certificate, monkeypatch):
     """The server of the download tests, over https with a certificate that this process trusts."""
-    server = Server()
+    server = FileServer(BODY)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
@@ -90,7 +94,7 @@ def test_a_missing_model_is_shown_asked_about_and_fetched(installation, write, m
     for words in ("x4.safetensors", "10.2 MB", "CC-BY-NC-SA-4.0", "127.0.0.1"):
         assert words in answer.stderr
     assert list((installation / "models" / "upscale_models").iterdir()) == []
-    answer = invoke("models", "get", graph, "--comfyui", installation, "--yes")
+    answer = invoke("models", "get", graph, "--comfyui", installation, *YES)
     assert answer.exit_code == 0, answer.stderr
     assert (installation / "models" / "upscale_models" / "x4.safetensors").read_bytes() == BODY
     again = invoke("models", "get", graph, "--comfyui", installation)
@@ -100,12 +104,22 @@ def test_a_missing_model_is_shown_asked_about_and_fetched(installation, write, m
 
 def test_a_model_that_must_not_be_used_commercially_needs_more_than_a_yes(installation, write, model, server):
     graph = write({**model, "non_commercial": True})
-    answer = invoke("models", "get", graph, "--comfyui", installation, "--yes")
+    answer = invoke("models", "get", graph, "--comfyui", installation, *YES)
     assert answer.exit_code == exit_code("download")
     assert "NON-COMMERCIAL" in answer.stderr
     assert "--accept-non-commercial" in answer.stderr
     assert server.asked == []
-    answer = invoke("models", "get", graph, "--comfyui", installation, "--yes", "--accept-non-commercial", "--json")
+    answer = invoke(
+        "models",
+        "get",
+        graph,
+        "--comfyui",
+        installation,
+        "--yes",
+        "--accept-non-commercial",
+        "--json",
+        "--allow-private",
+    )
     assert answer.exit_code == 0
     events = [json.loads(line) for line in answer.stdout.splitlines()]
     assert [event["event"] for event in events] == ["model", "fetched"]
@@ -117,16 +131,16 @@ def test_a_model_goes_into_the_folder_that_the_host_searches_first(installation,
     (installation / "extra_model_paths.yaml").write_text(
         "shared:\n  base_path: ../store\n  is_default: true\n  upscale_models: |\n    ESRGAN\n    RealESRGAN\n"
     )
-    answer = invoke("models", "get", write(model), "--comfyui", installation, "--yes")
+    answer = invoke("models", "get", write(model), "--comfyui", installation, *YES)
     assert answer.exit_code == 0, answer.stderr
     # The host, too, puts each line in front of the one before.
     assert (tmp_path / "store" / "RealESRGAN" / "x4.safetensors").read_bytes() == BODY
 
 
 def test_a_redirect_from_https_to_http_is_not_followed(installation, write, model, server):
-    plain = Server()
+    plain = FileServer(BODY)
     server.location = plain.url
-    answer = invoke("models", "get", write(model), "--comfyui", installation, "--yes")
+    answer = invoke("models", "get", write(model), "--comfyui", installation, *YES)
     assert answer.exit_code == exit_code("download")
     assert "not https" in answer.stderr
     assert plain.asked == []
@@ -137,46 +151,67 @@ def test_a_redirect_from_https_to_http_is_not_followed(installation, write, mode
 def test_a_certificate_that_nobody_vouches_for_is_refused(installation, write, model, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE")
     monkeypatch.setattr("portrait_studio.runner.assets.download.ATTEMPTS", 1)
-    answer = invoke("models", "get", write(model), "--comfyui", installation, "--yes")
+    answer = invoke("models", "get", write(model), "--comfyui", installation, *YES)
     assert answer.exit_code == exit_code("download")
     assert "CERTIFICATE_VERIFY_FAILED" in answer.stderr
 
 
-@pytest.mark.skipif(os.name != "posix", reason="another signal stops a command on Windows")
-def test_ctrl_c_keeps_what_there_is_for_the_next_call(installation, write, model, server, certificate):
+@pytest.fixture
+def stopped(installation, certificate):
+    """Press Ctrl-C while a graph's model is fetched, once `begun` holds; return what was said after the table."""
+    if os.name != "posix":
+        pytest.skip("NOT TESTED: another signal stops a command on Windows")
+
+    def stop(graph: Path, begun: Callable[[], bool]) -> list[str]:
+        command = [sys.executable, "-m", "portrait_studio.runner", "models", "get", graph, "--comfyui", installation]
+        with subprocess.Popen([*map(str, command), *YES], stderr=subprocess.PIPE, text=True) as process:
+            try:
+                end = time.monotonic() + 60
+                while not begun():
+                    assert process.poll() is None and time.monotonic() < end
+                    time.sleep(0.01)
+                process.send_signal(signal.SIGINT)
+                said = process.communicate(timeout=60)[1]
+            finally:
+                process.kill()
+        assert process.returncode == exit_code("interrupted")
+        return [line for line in said.splitlines() if line[:1] not in "┏┃┡│└"]
+
+    return stop
+
+
+def test_ctrl_c_keeps_what_there_is_for_the_next_call(installation, write, model, server, stopped):
     server.pace = 0.02
     graph = write(model)
-    command = [
-        sys.executable,
-        "-m",
-        "portrait_studio.runner",
-        "models",
-        "get",
-        graph,
-        "--comfyui",
-        installation,
-        "-y",
-    ]
-    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
     part = installation / "models" / "upscale_models" / "x4.safetensors.part"
-    end = time.monotonic() + 30
-    while not (part.exists() and part.stat().st_size > 1_000_000):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    assert "Stopped" in process.communicate(timeout=30)[1]
-    assert process.returncode == exit_code("interrupted")
+    said = stopped(graph, lambda: part.exists() and part.stat().st_size > 1_000_000)
+    assert said == ["What there is of x4.safetensors is kept, and the next call goes on with it.", "Stopped."]
+    assert {file.name for file in part.parent.iterdir()} == {part.name, f"{part.name}.json"}
     server.pace, had = 0.0, part.stat().st_size
-    answer = invoke("models", "get", graph, "--comfyui", installation, "--yes")
+    answer = invoke("models", "get", graph, "--comfyui", installation, *YES)
     assert answer.exit_code == 0
     assert server.asked[-1] == f"bytes={had}-"
-    assert not part.exists()
+    assert [file.name for file in part.parent.iterdir()] == ["x4.safetensors"]
+
+
+@pytest.mark.parametrize("how", ["it drips", "it gives no version of the file"])
+def test_ctrl_c_leaves_nothing_of_a_file_that_could_not_be_gone_on_with(
+    installation, write, model, server, stopped, how
+):
+    folder = installation / "models" / "upscale_models"
+    part = folder / "x4.safetensors.part"
+    if how == "it drips":
+        server.piece, server.pace, enough = 100, 0.05, 0
+    else:
+        server.tag, server.pace, enough = "", 0.02, 1_000_000
+    assert stopped(write(model), lambda: bool(server.sent) and part.stat().st_size >= enough) == ["Stopped."]
+    assert list(folder.iterdir()) == []
 
 
 def test_one_model_that_cannot_be_had_does_not_keep_the_others_away(installation, write, model):
     by_hand = {"role": "checkpoint", "folder": "checkpoints", "file": "b.safetensors", "source": "ask Anna"}
     unchecked = {**by_hand, "file": "c.safetensors", "url": "https://127.0.0.1:1/c.safetensors"}
-    answer = invoke("models", "get", write(by_hand, unchecked, model), "--comfyui", installation, "--yes")
+    answer = invoke("models", "get", write(by_hand, unchecked, model), "--comfyui", installation, *YES)
     assert answer.exit_code == exit_code("download")
     assert "ask Anna" in answer.stderr
     assert "c.safetensors cannot be checked" in answer.stderr
@@ -186,7 +221,7 @@ def test_one_model_that_cannot_be_had_does_not_keep_the_others_away(installation
 def test_what_a_graph_can_do_without_is_fetched_when_asked_for(installation, write, model):
     graph = write({**model, "optional": True})
     assert "none is missing" in invoke("models", "get", graph, "--comfyui", installation).stderr
-    answer = invoke("models", "get", graph, "--comfyui", installation, "--optional", "--yes")
+    answer = invoke("models", "get", graph, "--comfyui", installation, "--optional", *YES)
     assert answer.exit_code == 0
     assert (installation / "models" / "upscale_models" / "x4.safetensors").exists()
 
@@ -194,9 +229,9 @@ def test_what_a_graph_can_do_without_is_fetched_when_asked_for(installation, wri
 def test_a_model_of_the_right_name_and_wrong_hash_is_told_and_left_alone(installation, write, model):
     file = installation / "models" / "upscale_models" / "x4.safetensors"
     file.write_bytes(b"!" * len(BODY))
-    answer = invoke("models", "get", write(model), "--comfyui", installation, "--yes")
+    answer = invoke("models", "get", write(model), "--comfyui", installation, *YES)
     assert answer.exit_code == exit_code("download")
-    assert "another content" in answer.stderr
+    assert "has other content" in answer.stderr
     assert file.read_bytes() == b"!" * len(BODY)
 
 
@@ -204,12 +239,49 @@ def test_a_model_of_the_right_name_and_wrong_hash_is_told_and_left_alone(install
     "name", ["../../x.safetensors", "/etc/x.safetensors", "C:/x.safetensors", "a/../../x", "..\\x"]
 )
 def test_a_name_that_leads_out_of_its_folder_is_refused(installation, write, name):
-    with pytest.raises(PromptError, match="leads out"):
+    with pytest.raises(PromptError, match="points outside"):
         relative(name)
     graph = write({"role": "x", "folder": "vae", "file": name, "url": "https://127.0.0.1/x", "sha256": SHA})
-    answer = invoke("models", "get", graph, "--comfyui", installation, "--yes")
+    answer = invoke("models", "get", graph, "--comfyui", installation, *YES)
     assert answer.exit_code == exit_code("graph")
     assert one_sentence(answer.stderr)
+
+
+@pytest.mark.parametrize(
+    "folder", ["../../x", "/etc", "vae/../../x", ".hidden", "C:/x", "x" * 300, "a\x1b[2Jb", "vae/\0"]
+)
+def test_a_folder_that_leads_out_of_models_is_refused_by_the_command_and_told_by_the_doctor(
+    installation, write, folder, server
+):
+    outside = installation / "x" / "a.safetensors"
+    outside.parent.mkdir()
+    outside.write_bytes(b"mine")
+    graph = write({"role": "x", "folder": folder, "file": "a.safetensors", "url": server.url, "sha256": SHA})
+    answer = invoke("models", "get", graph, "--comfyui", installation, *YES)
+    assert answer.exit_code == exit_code("graph")
+    assert one_sentence(answer.stderr)
+    assert server.asked == []
+    told = invoke("doctor", graph, "--comfyui", installation, "--hashes", "--json")
+    assert told.exit_code == exit_code("doctor")
+    assert "points outside its folder" in told.stdout
+    assert [path.name for path in outside.parent.iterdir()] == ["a.safetensors"]
+
+
+def test_what_nodes_list_is_held_to_the_same_names(installation, tmp_path):
+    listed = {"name": "a.safetensors", "directory": "../../x", "url": "https://127.0.0.1:1/a", "hash": SHA}
+    node = {"id": 1, "type": "VAELoader", "properties": {"models": [listed | {"hash_type": "SHA256"}]}}
+    graph = tmp_path / "listed.json"
+    graph.write_text(json.dumps({"version": 0.4, "nodes": [node], "links": []}))
+    answer = invoke("models", "get", graph, "--comfyui", installation, *YES)
+    assert answer.exit_code == exit_code("graph")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_server_on_this_machine_is_not_asked_unless_allowed(installation, write, model, server):
+    answer = invoke("models", "get", write(model), "--comfyui", installation, "--yes")
+    assert answer.exit_code == exit_code("download")
+    assert "this machine or of its own network" in answer.stderr
+    assert server.asked == []
 
 
 def test_a_folder_without_a_comfyui_is_refused_in_one_sentence(tmp_path, write):

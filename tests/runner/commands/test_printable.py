@@ -51,7 +51,8 @@ def test_cards_and_names_of_subjects_command_nothing(store, command, as_json):
 
 
 def test_every_text_of_an_event_is_cleaned_on_its_way_to_the_terminal():
-    screen = PrintableConsole(file=io.StringIO(), force_terminal=False, width=200)
+    written = io.StringIO()
+    screen = PrintableConsole(file=written, force_terminal=False, width=200)
     with Display(screen) as display:
         for event in (
             events.PhotoUploaded(photo=HARMFUL, uploaded=HARMFUL),
@@ -60,17 +61,18 @@ def test_every_text_of_an_event_is_cleaned_on_its_way_to_the_terminal():
             events.ImageSaved(file=HARMFUL, record=HARMFUL, reused=False),
         ):
             display(event)
-    shown = screen.file.getvalue()
+    shown = written.getvalue()
     assert "title" in shown
     assert not BAD.search(shown)
 
 
 def test_the_studios_own_colours_and_bars_still_work():
-    screen = PrintableConsole(file=io.StringIO(), force_terminal=True, color_system="standard", width=80)
+    file = io.StringIO()
+    screen = PrintableConsole(file=file, force_terminal=True, color_system="standard", width=80)
     screen.print(f"[red]{HARMFUL}[/]")
     with Progress(TextColumn("{task.description}"), console=screen) as progress:
         progress.add_task(HARMFUL)
-    written = screen.file.getvalue()
+    written = file.getvalue()
     assert "\x1b[31m" in written, "red is ours"
     assert "\x1b[2J" not in written
     assert "\x1b]" not in written
@@ -85,9 +87,9 @@ def test_any_text_is_shown_whole_and_harmless(text):
     assert printable(cleaned) == cleaned
     table = Table("column")
     table.add_row(cleaned.replace("[", ""))
-    screen = PrintableConsole(file=io.StringIO(), force_terminal=False)
-    screen.print(table)
-    assert not BAD.search(screen.file.getvalue())
+    written = io.StringIO()
+    PrintableConsole(file=written, force_terminal=False).print(table)
+    assert not BAD.search(written.getvalue())
 
 
 @given(st.dictionaries(st.text(), st.text() | st.lists(st.text())))
@@ -104,9 +106,9 @@ def test_an_error_stays_one_line_whatever_is_in_it(capsys):
 
 
 def test_nothing_in_the_runner_writes_to_the_terminal_past_the_console():
-    """Every print goes through commands/console.py, where texts are cleaned."""
+    """Every print goes through commands/console.py, where texts are cleaned; a fixed text needs no cleaning."""
     direct = re.compile(
-        r"sys\.(stdout|stderr)\.write|typer\.(echo|confirm|prompt|secho)|(?<![\w.])print\(|rich\.print|(?<!\w)Console\("
+        r"sys\.(stdout|stderr)\.write(?!\(\"[^\"]*\"\))|typer\.(echo|confirm|prompt|secho)|(?<![\w.])print\(|rich\.print|(?<!\w)Console\("
     )
     found = [
         f"{file.relative_to(COMMANDS)}:{number}"

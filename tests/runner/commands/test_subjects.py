@@ -12,6 +12,8 @@ import typer
 from safetensors.numpy import save_file
 
 from portrait_studio.portrait import subjects
+from portrait_studio.portrait.likeness import papers
+from portrait_studio.portrait.likeness.report import LikenessReport, PictureLikeness
 from portrait_studio.portrait.lock import LOCKS, locked
 from portrait_studio.portrait.subjects import Subject
 from portrait_studio.runner.client.errors import exit_code
@@ -118,3 +120,21 @@ def test_a_subject_in_training_is_not_deleted(comfyui):
     assert (store(comfyui) / NAME / "lora.safetensors").exists()
     assert invoke("subjects", "delete", NAME, "--comfyui", comfyui, "--yes").exit_code == 0
     assert [path.name for path in store(comfyui).iterdir()] == [LOCKS]
+
+
+def test_the_likeness_report_is_one_page_and_a_subject_without_one_says_so(comfyui, tmp_path):
+    refused = invoke("subjects", "report", NAME, "--comfyui", comfyui, "--out", tmp_path)
+    assert refused.exit_code == 1
+    assert one_sentence(refused.stderr)
+    assert "train it again" in " ".join(refused.stderr.split())
+    folder = store(comfyui) / NAME / "training" / "likeness"
+    folder.mkdir(parents=True)
+    told = LikenessReport((PictureLikeness(0.7), PictureLikeness(None)), "sface")
+    papers.write(folder, told, [np.full((80, 60, 3), 90, np.uint8)] * 2, None, NAME)
+    done = invoke("subjects", "report", NAME, "--comfyui", comfyui, "--out", tmp_path, "--json")
+    assert done.exit_code == 0
+    (page,) = tmp_path.glob("*.html")
+    assert page.read_text("utf-8").count("data:image/jpeg") == 2
+    wrong = invoke("subjects", "report", NAME, "--comfyui", comfyui, "--out", tmp_path / "page.pdf")
+    assert one_sentence(wrong.stderr)
+    assert "ends in .html" in " ".join(wrong.stderr.split())

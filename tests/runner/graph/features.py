@@ -448,7 +448,7 @@ def muted_nodes(info: Info) -> dict:
 def unknown_nodes_that_are_off(info: Info) -> dict:
     sketch = Sketch(info)
     nodes = picture(sketch)
-    sockets = {"inputs": [("image", "IMAGE")], "outputs": [("image", "IMAGE")]}
+    sockets: dict[str, Any] = {"inputs": [("image", "IMAGE")], "outputs": [("image", "IMAGE")]}
     silent = sketch.add("NobodyHasThis", mode=MUTED, **sockets)
     passed = sketch.add("NobodyHasThat", mode=BYPASSED, **sockets)
     sketch.link(nodes[0], 0, silent, "image")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}
 
 
 class Sketch:

@@ -204,7 +204,10 @@ def test_a_choice_of_a_v3_combo_that_the_host_would_not_check_is_checked(host: d
             (7, "fixed", 20, 600, "euler", "normal", 1),
             "'cfg' of KSampler (node 5) is 600, above its greatest value 100",
         ),
-        ((7, "fixed", "many", 6.5, "euler", "normal", 1), "'steps' of KSampler (node 5) is 'many', which is no number"),
+        (
+            (7, "fixed", "many", 6.5, "euler", "normal", 1),
+            "'steps' of KSampler (node 5) is 'many', which is not a number",
+        ),
         ((7, "fixed", 20, 6.5, "eular", "normal", 1), "has no choice 'eular'; nearest: 'euler'"),
     ],
 )

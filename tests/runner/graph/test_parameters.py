@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -76,7 +77,7 @@ def changed(path: str, value) -> dict:
     """Return STUDIO with one place replaced; the path is dotted, None removes."""
     studio = copy.deepcopy(STUDIO)
     *way, last = path.split(".")
-    holder = studio
+    holder: Any = studio
     for key in way:
         holder = holder[int(key)] if isinstance(holder, list) else holder[key]
     if value is None:
@@ -249,7 +250,7 @@ def test_any_declaration_is_judged_without_a_crash(data, key: str):
 
 @given(value=JSON, kind=st.sampled_from(["INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"]))
 def test_any_value_is_accepted_in_its_type_or_refused(value, kind: str):
-    bounds = {"min": -10.0, "max": 10.0} if kind in ("INT", "FLOAT") else {}
+    bounds: dict[str, Any] = {"min": -10.0, "max": 10.0} if kind in ("INT", "FLOAT") else {}
     choices = ("a", 1, 2.5) if kind == "COMBO" else ()
     parameter = Parameter("knob", kind, (("1", "x"),), choices=choices, **bounds)
     try:

@@ -17,6 +17,8 @@ from portrait_studio.runner.jobs import build
 from portrait_studio.runner.jobs.job import Job, run, upload_photos
 from portrait_studio.runner.jobs.record import Stage
 
+from ...present import present
+
 pytestmark = pytest.mark.host
 
 
@@ -38,7 +40,7 @@ def test_the_stage_table_tells_seconds_faces_likeness_and_file(client, fresh, tm
     result = run(Job(prompt, graph="staged", version="1.2.3", stages=stages), client, tmp_path, listener=heard.append)
     first, second = result.stages
     assert (first.faces, first.likeness) == (1, 0.5)
-    assert first.seconds >= 0.2
+    assert present(first.seconds) >= 0.2
     assert (tmp_path / first.file).exists()
     assert (second.faces, second.likeness) == (None, None)
     assert second.file == next(image.file.name for image in result.images if image.node == "9")
@@ -71,89 +73,10 @@ def test_a_record_holds_no_path_no_user_and_no_address(client, fresh, host, tmp_
     assert json.loads(text)["parameters"] == {"seed": 5}
 
 
-def ui_graph(tmp_path: Path, host_nodes: dict | None = None) -> Path:
-    """A UI graph as the canvas saves it, with one parameter, one stage and a place for photos."""
-    graph = {
-        "last_node_id": 3,
-        "last_link_id": 2,
-        "nodes": [
-            {
-                "id": 1,
-                "type": "LoadImage",
-                "pos": [0, 0],
-                "size": [300, 300],
-                "flags": {},
-                "order": 0,
-                "mode": 0,
-                "inputs": [],
-                "outputs": [
-                    {"name": "IMAGE", "type": "IMAGE", "links": [1]},
-                    {"name": "MASK", "type": "MASK", "links": None},
-                ],
-                "properties": {"Node name for S&R": "LoadImage"},
-                "widgets_values": ["example.png", "image"],
-            },
-            {
-                "id": 2,
-                "type": "ImageBlur",
-                "title": "Soft focus",
-                "pos": [400, 0],
-                "size": [300, 100],
-                "flags": {},
-                "order": 1,
-                "mode": 0,
-                "inputs": [{"name": "image", "type": "IMAGE", "link": 1}],
-                "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [2]}],
-                "properties": {"Node name for S&R": "ImageBlur"},
-                "widgets_values": [1, 1.0],
-            },
-            {
-                "id": 3,
-                "type": "SaveImage",
-                "pos": [800, 0],
-                "size": [300, 300],
-                "flags": {},
-                "order": 2,
-                "mode": 0,
-                "inputs": [{"name": "images", "type": "IMAGE", "link": 2}],
-                "outputs": [],
-                "properties": {"Node name for S&R": "SaveImage"},
-                "widgets_values": ["soft"],
-            },
-        ],
-        "links": [[1, 1, 0, 2, 0, "IMAGE"], [2, 2, 0, 3, 0, "IMAGE"]],
-        "groups": [],
-        "config": {},
-        "extra": {
-            "portrait_studio": {
-                "name": "soft-focus",
-                "version": "2.0",
-                "parameters": {
-                    "radius": {
-                        "targets": [{"node": 2, "input": "blur_radius"}],
-                        "type": "INT",
-                        "min": 1,
-                        "max": 31,
-                        "default": 1,
-                        "help": {"en": "How soft", "ko": "부드러움"},
-                    }
-                },
-                "photos": {"node": 1, "input": "image"},
-                "stages": [{"name": "soft", "title": {"en": "Soft", "ko": "부드럽게"}, "image": 3, "nodes": [2]}],
-            }
-        },
-        "version": 0.4,
-    }
-    path = tmp_path / "soft-focus.v2.json"
-    path.write_text(json.dumps(graph), "utf-8")
-    return path
-
-
-def test_a_ui_graph_runs_with_its_photo_parameter_and_stage(client, tmp_path, host):
+def test_a_ui_graph_runs_with_its_photo_parameter_and_stage(client, tmp_path, ui_graph):
     photo = tmp_path / "p.png"
     Image.effect_noise((64, 48), 90).convert("RGB").save(photo)
-    path = ui_graph(tmp_path)
-    job = build.job(client, path, {"radius": "9"}, lambda: upload_photos(client, [photo]))
+    job = build.job(client, ui_graph, {"radius": "9"}, lambda: upload_photos(client, [photo]))
     assert (job.graph, job.version, job.parameters) == ("soft-focus", "2.0", {"radius": 9})
     assert job.prompt["2"]["inputs"]["blur_radius"] == 9
     result = run(job, client, tmp_path / "out")
@@ -163,7 +86,7 @@ def test_a_ui_graph_runs_with_its_photo_parameter_and_stage(client, tmp_path, ho
         embedded = json.loads(image.info["workflow"])
     assert embedded["extra"]["portrait_studio"]["name"] == "soft-focus"
     assert embedded["extra"]["portrait_studio_job"]["parameters"] == {"radius": 9}
-    assert build.parameter_rows(path) == [
+    assert build.parameter_rows(ui_graph) == [
         {"name": "radius", "type": "INT", "default": 1, "range": "1..31", "help": "How soft"}
     ]
 
@@ -171,19 +94,19 @@ def test_a_ui_graph_runs_with_its_photo_parameter_and_stage(client, tmp_path, ho
 @pytest.mark.parametrize(
     ("settings", "says"), [({"radus": "3"}, "radius"), ({"radius": "99"}, "31"), ({"radius": "soft"}, "radius")]
 )
-def test_a_parameter_that_is_wrong_is_refused_before_any_upload(client, tmp_path, host, settings, says):
+def test_a_parameter_that_is_wrong_is_refused_before_any_upload(client, ui_graph, settings, says):
     def upload() -> list[str]:
         raise AssertionError("uploaded")
 
     with pytest.raises((GraphError, PromptError), match=says):
-        build.job(client, ui_graph(tmp_path), settings, upload)
+        build.job(client, ui_graph, settings, upload)
 
 
-def test_a_photo_that_is_wrong_stops_the_job_before_it_is_sent(client, tmp_path):
+def test_a_photo_that_is_wrong_stops_the_job_before_it_is_sent(client, tmp_path, ui_graph):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"\xff\xd8\xff\xe0 cut short")
     with pytest.raises(PhotoError, match=r"bad\.jpg"):
-        build.job(client, ui_graph(tmp_path), {}, lambda: upload_photos(client, [bad]))
+        build.job(client, ui_graph, {}, lambda: upload_photos(client, [bad]))
     with pytest.raises(PhotoError, match=r"gone\.jpg"):
         upload_photos(client, [tmp_path / "gone.jpg"])
 

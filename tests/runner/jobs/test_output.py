@@ -42,11 +42,12 @@ def test_any_name_becomes_a_plain_file_name(name):
 @given(wild)
 def test_any_name_is_saved_inside_its_folder(tmp_path_factory, name):
     folder = tmp_path_factory.mktemp("out")
-    path = output.save(folder, name, b"picture")
+    (path,) = output.free_names(folder, [name])
     assert path.parent == folder
     assert path.resolve().parent == folder.resolve()
-    assert path.read_bytes() == b"picture"
-    assert [found.name for found in folder.iterdir()] == [path.name]
+    path.write_bytes(b"picture")
+    output.record_path(path).write_bytes(b"{}")
+    assert len(list(folder.iterdir())) == 2
 
 
 @pytest.mark.parametrize("name", ["초상 사진.png", "portrait of a 😀.png", "two words.png", "żółw.png"])
@@ -55,12 +56,10 @@ def test_scripts_spaces_and_emoji_stay(name):
 
 
 def test_nothing_is_ever_overwritten(tmp_path):
-    first = output.save(tmp_path, "same.png", b"1")
-    second = output.save(tmp_path, "same.png", b"2")
-    assert (first.read_bytes(), second.read_bytes()) == (b"1", b"2")
-    assert second.name == "same (2).png"
+    (tmp_path / "same.png").write_bytes(b"1")
     output.record_path(tmp_path / "other.png").write_text("{}")  # the record of an image that was moved away
-    assert output.save(tmp_path, "other.png", b"3").name == "other (2).png"
+    chosen = output.free_names(tmp_path, ["same.png", "same.png", "other.png"])
+    assert [path.name for path in chosen] == ["same (2).png", "same (3).png", "other (2).png"]
 
 
 def test_a_link_of_that_name_is_not_followed(tmp_path):
@@ -68,8 +67,7 @@ def test_a_link_of_that_name_is_not_followed(tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "a.png").symlink_to(outside)
-    assert output.save(folder, "a.png", b"x").name == "a (2).png"
-    assert not outside.exists()
+    assert output.free_names(folder, ["a.png"]) == [folder / "a (2).png"]
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
@@ -94,7 +92,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, {resource.getrlimit(resource.RLIMIT_FSIZE)[1]}))\n"
         "folder = Path(sys.argv[1])\n"
-        "for action in (lambda: output.prepare(folder), lambda: output.save(folder, 'a.png', bytes(200_000))):\n"
+        "for action in (lambda: output.prepare(folder), lambda: output.replace(folder / 'a.png', bytes(200_000))):\n"
         "    try: action()\n"
         "    except output.OutputError as error: print(error)\n"
     )

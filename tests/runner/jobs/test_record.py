@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from portrait_studio.runner.jobs import build
 from portrait_studio.runner.jobs.record import StageResult, losses
 
 
@@ -22,10 +21,3 @@ def test_a_stage_without_a_measurement_hides_no_loss():
 
 def test_small_changes_and_gains_are_no_loss():
     assert losses([stage("Text to image", 0.6), stage("Face detail", 0.8), stage("Tone", 0.75)]) == []
-
-
-def test_photos_given_take_the_place_of_those_that_the_graph_names():
-    prompt = {"3": {"class_type": "PortraitLoadPhotos", "inputs": {"folder": "examples/nora", "files": "old.jpg"}}}
-    inputs = build._with_photos(prompt, ["a.jpg", "b.jpg"], ("3", "files"))["3"]["inputs"]
-    assert inputs == {"folder": "", "files": "a.jpg\nb.jpg"}
-    assert build._with_photos(prompt, [], ("3", "files")) == prompt

@@ -1,0 +1,338 @@
+"""What the scheduler does about each kind of trouble, one signal at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from portrait_studio.runner.batch import policy
+from portrait_studio.runner.scheduling import Fault, Policy, Scheduler
+from portrait_studio.runner.scheduling import messages as m
+
+from ...present import present
+
+SHIPPED = policy()
+
+
+class Table:
+    """A scheduler, a clock, and what it has said so far."""
+
+    def __init__(self, rows: int = 2, hosts: tuple[str, ...] = ("a",), patience: Policy = SHIPPED) -> None:
+        self.now = 100.0
+        self.notes: list[m.Note] = []
+        self.asked: dict[str, m.Request] = {}
+        self.others: list[m.Action] = []
+        self.scheduler = Scheduler(hosts, patience, lambda row, attempt: f"{row}.{attempt}", self.now)
+        self.tell(None)
+        self.tell(m.Loaded(tuple(m.OpenRow(number) for number in range(1, rows + 1)), last=True))
+
+    def tell(self, signal: m.Signal | None, after: float = 0.0) -> m.Decision:
+        self.now += after
+        step = self.scheduler.step(signal, self.now)
+        self.notes += step.notes
+        for action in step.actions:
+            if isinstance(action, m.Request):
+                self.asked[action.host] = action
+            else:
+                self.others.append(action)
+        return step
+
+    def answer(self, host: str, kind: type[m.HostAnswer], *values: object, after: float = 0.0) -> m.Decision:
+        return self.tell(kind(host, self.asked.pop(host).serial, *values), after)
+
+    def seen(self, host: str, running=(), pending=(), ended=None, after: float = 0.0) -> m.Decision:
+        """Wait until the host is looked at, and answer."""
+        self.now += after
+        for _ in range(100):
+            if isinstance(self.asked.get(host), m.Look):
+                return self.answer(host, m.Seen, tuple(running), tuple(pending), ended or {})
+            self.tell(None, self.scheduler.wake())
+        raise AssertionError(f"{host} is not looked at: {self.asked.get(host)}")
+
+    def closed(self) -> list[tuple[int, str, str]]:
+        return [
+            (one.row, one.state, one.fault.kind if one.fault else "")
+            for one in self.notes
+            if isinstance(one, m.AttemptClosed)
+        ]
+
+    def posts(self) -> list[tuple[int, str]]:
+        return [(one.row, one.host) for one in self.notes if isinstance(one, m.AttemptOpened)]
+
+
+def one_running(hosts: tuple[str, ...] = ("a",), rows: int = 1, patience: Policy = SHIPPED) -> Table:
+    """Row 1 runs on host a."""
+    table = Table(rows, hosts, patience)
+    table.seen("a")
+    table.answer("a", m.PostAccepted)
+    if isinstance(table.asked.get("a"), m.Post):
+        table.answer("a", m.PostAccepted)
+    table.seen("a", ["1.1"], [one for one in ("2.1",) if rows > 1])
+    return table
+
+
+def test_an_attempt_is_noted_in_the_step_that_posts_it():
+    table = Table()
+    step = table.seen("a")
+    (note,), (action,) = step.notes, step.actions
+    assert isinstance(note, m.AttemptOpened)
+    assert isinstance(action, m.Post)
+    assert note.prompt_id == action.prompt_id == "1.1"
+
+
+def test_a_host_holds_no_more_prompts_than_the_depth():
+    table = Table(rows=9)
+    table.seen("a")
+    table.answer("a", m.PostAccepted)
+    table.answer("a", m.PostAccepted)
+    assert not isinstance(table.asked.get("a"), m.Post)
+    assert table.posts() == [(1, "a"), (2, "a")]
+
+
+def test_a_row_is_done_when_its_files_are_kept_and_not_before():
+    table = one_running()
+    table.seen("a", ended={"1.1": None})
+    assert isinstance(table.asked["a"], m.Collect)
+    table.answer("a", m.FilesFetched, 1, 1, ("files",))
+    assert table.notes[-1] == m.AttemptSaving(1, 1, ("files",))
+    assert m.Keep(1, 1) in table.others
+    table.tell(m.Kept(1, 1))
+    assert table.notes[-1] == m.RowDone(1, 1)
+    assert table.others[-1] == m.Finish(None)
+
+
+def test_an_answer_that_comes_twice_or_late_changes_nothing():
+    table = Table(rows=1)
+    table.seen("a")
+    serial = table.asked["a"].serial
+    table.answer("a", m.PostAccepted)
+    before = len(table.notes)
+    table.tell(m.RequestFailed("a", serial, Fault("refused", "late")))
+    table.tell(m.PostAccepted("a", serial))
+    assert len(table.notes) == before
+    assert table.scheduler.views()[0].up
+
+
+def test_a_refused_row_is_set_aside_at_once():
+    table = Table(rows=1)
+    table.seen("a")
+    table.answer("a", m.RequestFailed, Fault("refused", "value not in list"))
+    assert isinstance(table.notes[-1], m.RowSetAside)
+    assert table.posts() == [(1, "a")]
+
+
+def test_a_nodes_exception_is_tried_once_more_on_another_host():
+    table = one_running(("a", "b"))
+    table.seen("b")
+    table.seen("a", ended={"1.1": Fault("node", "ValueError", "Traceback ...")})
+    table.tell(None, 0.1)
+    assert table.posts() == [(1, "a"), (1, "b")]
+    table.answer("b", m.PostAccepted)
+    table.seen("b", ended={"1.2": Fault("node", "ValueError", "Traceback ...")})
+    aside = table.notes[-1]
+    assert isinstance(aside, m.RowSetAside)
+    assert aside.fault.detail == "Traceback ..."
+
+
+def test_out_of_memory_frees_the_host_before_the_second_try():
+    table = one_running()
+    table.seen("a", ended={"1.1": Fault("memory", "out of memory")})
+    assert isinstance(table.asked["a"], m.Free)
+    table.answer("a", m.Freed)
+    table.tell(None, 1.5)
+    assert isinstance(table.asked["a"], m.Post)
+
+
+def test_a_lost_answer_to_a_post_is_looked_into_before_anything_is_posted_again():
+    table = Table(rows=1)
+    table.seen("a")
+    table.answer("a", m.RequestFailed, Fault("connection", "no answer"))
+    table.seen("a", pending=["1.1"])
+    assert table.posts() == [(1, "a")]
+    table.seen("a", ended={"1.1": None})
+    assert isinstance(table.asked["a"], m.Collect)
+
+
+def test_a_prompt_that_vanished_is_posted_again_under_another_id_after_the_grace():
+    table = one_running()
+    table.seen("a")
+    assert table.closed() == []
+    table.seen("a", after=SHIPPED.lost_grace)
+    assert table.closed() == [(1, "failed", "crash")]
+    table.tell(None, 2.0)
+    request = table.asked["a"]
+    assert isinstance(request, m.Post)
+    assert request.prompt_id == "1.2"
+
+
+def test_a_prompt_that_arrives_late_after_all_is_removed():
+    table = one_running()
+    table.seen("a")
+    table.seen("a", after=SHIPPED.lost_grace)
+    table.tell(None, 2.0)
+    table.answer("a", m.PostAccepted)
+    table.seen("a", ["1.1"], ["1.2"])
+    assert table.asked["a"] == m.Interrupt("a", table.asked["a"].serial, "1.1")
+
+
+def test_a_waiting_row_moves_to_a_host_that_has_nothing_to_do():
+    table = one_running(("a", "b"), rows=2)
+    table.seen("b")
+    assert not isinstance(table.asked.get("b"), m.Post)
+    table.tell(None, 3.0)
+    assert table.asked["a"] == m.Withdraw("a", table.asked["a"].serial, "2.1")
+    table.answer("a", m.Removed, True)
+    assert table.closed() == [(2, "withdrawn", "")]
+    assert table.posts()[-1] == (2, "b")
+
+
+def test_a_row_that_began_meanwhile_stays_where_it_is():
+    table = one_running(("a", "b"), rows=2)
+    table.seen("b")
+    table.tell(None, 3.0)
+    table.answer("a", m.Removed, False)
+    assert table.closed() == []
+    assert table.posts() == [(1, "a"), (2, "a")]
+
+
+def quick(table: Table, host: str) -> None:
+    """Answer whatever this host is asked: every prompt has ended well."""
+    asked = table.asked.get(host)
+    if isinstance(asked, m.Post):
+        table.answer(host, m.PostAccepted)
+    elif isinstance(asked, m.Look):
+        table.answer(host, m.Seen, (), (), dict.fromkeys(asked.prompts))
+    elif isinstance(asked, m.Collect):
+        table.answer(host, m.FilesFetched, asked.row, asked.attempt, ())
+        table.tell(m.Kept(asked.row, asked.attempt))
+
+
+def test_a_row_on_a_slow_host_is_started_on_an_idle_one_and_the_first_counts():
+    table = Table(rows=5, hosts=("a", "b"))
+    for _ in range(400):
+        asked = table.asked.get("a")
+        if isinstance(asked, m.Post):
+            table.answer("a", m.PostAccepted)
+        elif isinstance(asked, m.Look):
+            table.answer("a", m.Seen, ("1.1",) if table.posts() else (), (), {})
+        elif isinstance(asked, m.Withdraw):
+            table.answer("a", m.Removed, True)
+        elif isinstance(asked, m.Interrupt):
+            break
+        quick(table, "b")
+        table.tell(m.Heard("a", "1.1"), 1.0)
+    assert table.posts().count((1, "a")) == table.posts().count((1, "b")) == 1
+    assert m.RowDone(1, 2) in table.notes
+    assert (1, "withdrawn", "") in table.closed()
+    assert table.asked["a"] == m.Interrupt("a", table.asked["a"].serial, "1.1")
+
+
+def test_a_host_that_is_gone_loses_its_rows_to_the_others():
+    table = one_running(("a", "b"))
+    table.seen("b")
+    table.tell(None, 3.0)
+    for _ in range(60):
+        if "a" in table.asked:
+            table.answer("a", m.RequestFailed, Fault("connection", "no answer"))
+        table.tell(None, 3.0)
+        if "b" in table.asked:
+            break
+    assert isinstance(table.asked["b"], m.Post)
+    assert table.asked["b"].prompt_id == "1.2"
+
+
+def test_nothing_that_moves_for_too_long_is_stopped():
+    table = one_running(patience=replace(SHIPPED, stall=60.0))
+    for _ in range(40):
+        if isinstance(table.asked.get("a"), m.Look):
+            table.answer("a", m.Seen, ("1.1",), (), {})
+        table.tell(None, 2.0)
+    assert table.closed() == [(1, "failed", "stalled")]
+
+
+def test_progress_is_a_movement():
+    table = one_running(patience=replace(SHIPPED, stall=60.0))
+    for _ in range(80):
+        if isinstance(table.asked.get("a"), m.Look):
+            table.answer("a", m.Seen, ("1.1",), (), {})
+        table.tell(m.Heard("a", "1.1"), 2.0)
+    assert table.closed() == []
+
+
+@pytest.mark.parametrize("leap", [3600.0, -3600.0])
+def test_a_clock_that_jumps_gives_nothing_up(leap):
+    table = one_running(patience=replace(SHIPPED, stall=60.0, patience=40.0))
+    table.tell(None, leap)
+    table.seen("a", ["1.1"])
+    assert table.closed() == []
+
+
+def test_a_full_disk_stops_the_batch_and_blames_no_row():
+    table = one_running()
+    table.seen("a", ended={"1.1": None})
+    table.answer("a", m.RequestFailed, Fault("disk", "The output folder is full"))
+    assert table.others[-1] == m.Finish(Fault("disk", "The output folder is full"))
+    assert table.closed() == []
+
+
+def test_ctrl_c_takes_everything_back_from_the_hosts_and_closes_no_row():
+    table = one_running(rows=2)
+    if isinstance(table.asked.get("a"), m.Look):
+        table.answer("a", m.Seen, ("1.1",), ("2.1",), {})
+    table.tell(m.Stop(Fault("stopped", "Ctrl-C")))
+    for _ in range(2):
+        assert isinstance(table.asked["a"], m.Interrupt)
+        table.answer("a", m.Removed, True)
+    assert table.others[-1] == m.Finish(Fault("stopped", "Ctrl-C"))
+    assert sorted(table.closed()) == [(1, "withdrawn", ""), (2, "withdrawn", "")]
+    assert not any(isinstance(one, m.RowSetAside | m.RowDone) for one in table.notes)
+
+
+def test_a_batch_without_hosts_ends_and_says_so():
+    table = Table(rows=1, patience=replace(SHIPPED, hosts_gone=100.0))
+    for _ in range(300):
+        if "a" in table.asked:
+            table.answer("a", m.RequestFailed, Fault("connection", "Nothing listens at a"))
+        table.tell(None, 3.0)
+        if table.scheduler.finished:
+            break
+    finish = table.others[-1]
+    assert isinstance(finish, m.Finish)
+    assert "Nothing listens at a" in present(finish.fault).message
+
+
+def test_what_an_earlier_run_left_open_is_looked_for_before_anything_is_posted():
+    table = Table(rows=0)
+    table.scheduler = Scheduler(("a",), SHIPPED, lambda row, attempt: f"{row}.{attempt}", table.now)
+    table.asked, table.notes = {}, []
+    table.tell(None)
+    left = m.OpenAttempt(1, "a", "1.1")
+    table.tell(m.Loaded((m.OpenRow(1, 1, {}, (left,)),), last=True))
+    table.seen("a")
+    table.seen("a", ended={"1.1": None})
+    assert isinstance(table.asked["a"], m.Collect)
+    assert table.posts() == []
+
+
+def test_files_that_were_fetched_before_the_end_need_no_host():
+    table = Table(rows=0)
+    table.scheduler = Scheduler(("a",), SHIPPED, lambda row, attempt: f"{row}.{attempt}", table.now)
+    table.tell(None)
+    left = m.OpenAttempt(1, "a", "1.1", saving=True)
+    table.tell(m.Loaded((m.OpenRow(1, 1, {}, (left,)),), last=True))
+    assert m.Keep(1, 1) in table.others
+    table.tell(m.Kept(1, 1))
+    assert table.notes[-1] == m.RowDone(1, 1)
+
+
+def test_memory_follows_what_is_open_and_not_what_is_done():
+    table = Table(rows=1)
+    board = table.scheduler.board
+    table.seen("a")
+    table.answer("a", m.PostAccepted)
+    table.seen("a", ended={"1.1": None})
+    table.answer("a", m.FilesFetched, 1, 1, ())
+    table.tell(m.Kept(1, 1))
+    assert not (board.rows or board.fresh or board.again)
+    assert not any(host.open or host.ghosts for host in board.hosts.values())

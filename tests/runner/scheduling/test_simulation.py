@@ -1,0 +1,120 @@
+"""Two thousand simulated nights: hosts that die, return, lie and slow down; a network that loses and repeats; a runner
+killed between any two writes; a disk that fills. No row lost, none twice, and every batch ends or says why it does not.
+
+A seed that breaks a promise is printed by its number, with the smallest night that breaks it too. `simulate --keep`
+adds that night to nights.json, and these tests live through it from then on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from portrait_studio.runner.client import following
+from portrait_studio.runner.client.answers import HistoryEntry
+from portrait_studio.runner.client.follower import Follower
+from portrait_studio.runner.client.messages import Ended
+
+from .night import Night, broken, night
+from .people import BrokenPromiseError
+from .scenario import LIES, LIES_TO_PEOPLE, Scenario, scenario
+from .shrink import faults, kept, shrink
+
+BROKEN_ONCE = {
+    118: "a slow host without news counted as stalled",
+    146: "a prompt that could not be withdrawn was withdrawn again for ever",
+    251: "a row with an attempt on a host that never answers was tried for ever elsewhere",
+    1825: "the same, with two hosts that it crashed in turn",
+    1962: "the same, without a pause between the tries",
+    2192: "a row that waited behind one that crashes the host was blamed too",
+}
+
+
+def broken_of(seeds: range) -> dict[int, tuple[str, Scenario]]:
+    found = {seed: promise for seed in seeds if (promise := broken(seed))}
+    return {seed: (promise, shrink(scenario(seed), broken)) for seed, promise in found.items()}
+
+
+@pytest.mark.parametrize("first", range(0, 2000, 250))
+def test_every_night_keeps_its_promises(first):
+    assert broken_of(range(first, first + 250)) == {}
+
+
+@pytest.mark.parametrize("seed", BROKEN_ONCE)
+def test_a_night_that_was_broken_once_is_whole(seed):
+    night(scenario(seed, people=False))
+
+
+def test_the_smallest_nights_that_were_broken_once_are_whole():
+    assert [(promise, again) for promise, plan in kept() if (again := broken(plan))] == []
+
+
+def test_the_nights_are_as_bad_as_they_should_be():
+    plans = [scenario(seed) for seed in range(500)]
+    lies = {host.lie for plan in plans for host in plan.hosts}
+    assert lies == {"", *LIES, *LIES_TO_PEOPLE}
+    assert {kind for plan in plans for kind in plan.bad.values()} == {"node", "crash", "refused", "hangs"}
+    assert sum(bool(plan.kills) for plan in plans) > 80
+    assert sum(bool(plan.full) for plan in plans) > 25
+    assert sum(plan.calm for plan in plans) > 8
+    people = [one for plan in plans for one in plan.people]
+    assert sum(bool(one.deaf) for one in people) > 25
+    assert sum(bool(one.kills) for one in people) > 25
+    assert sum(bool(one.cuts) for one in people) > 25
+    assert sum(bool(plan.lag) for plan in plans) > 50
+
+
+def test_people_are_told_everything_that_can_be_told():
+    told = {one.verdict for seed in range(150) for one in night(seed).people}
+    assert told >= {"success", "LostError", "JobTimeoutError", "StalledError", "HostError"}
+
+
+def test_the_same_seed_is_the_same_night():
+    one, other = night(77), night(77)
+    assert (one.time, one.writes, one.final) == (other.time, other.writes, other.final)
+
+
+def test_a_runner_that_keeps_no_notes_is_found_out(monkeypatch):
+    """The promises are checked, not only made: without its notes the table does not agree with the pictures."""
+    monkeypatch.setattr("portrait_studio.runner.batch.state.State.write", lambda self, notes: None)
+    with pytest.raises(BrokenPromiseError):
+        Night(scenario(3)).run()
+
+
+def first_broken(seeds: range) -> tuple[int, str]:
+    return next(((seed, promise) for seed in seeds if (promise := broken(seed))), (-1, ""))
+
+
+def test_a_follower_that_believes_the_websocket_is_found_out_and_its_night_shrinks(monkeypatch):
+    """It takes every message that a prompt is through for its end, where the history has the last word."""
+
+    def gullible(follower, signal):
+        if isinstance(signal, following.MessageHeard) and isinstance(signal.message, Ended):
+            entry = HistoryEntry({}, "success", (("execution_success", {}),))
+            follower._entry, follower._hear_until = entry, follower.now
+        take(follower, signal)
+
+    take = Follower._take
+    monkeypatch.setattr(Follower, "_take", gullible)
+    seed, promise = first_broken(range(200))
+    assert "and success was told" in promise
+    smallest = shrink(scenario(seed), broken)
+    assert broken(smallest)
+    assert faults(smallest) <= 2 < faults(scenario(seed)) + 3
+    assert (len(smallest.people), len(smallest.hosts)) == (1, 1)
+    assert Scenario.of(json.loads(json.dumps(asdict(smallest)))) == smallest
+
+
+def test_a_follower_that_trusts_the_websocket_to_tell_the_end_is_found_out(monkeypatch):
+    """A message can be lost, and a socket can fall silent: somebody would wait for ever."""
+
+    def trusting(follower, asked):
+        schedule(follower, asked)
+        if follower._connected:
+            follower._look_at = follower._queue_at = float("inf")
+
+    schedule = Follower._schedule
+    monkeypatch.setattr(Follower, "_schedule", trusting)
+    assert "somebody's waiting does not end" in first_broken(range(400))[1]
