@@ -1,0 +1,161 @@
+"""Presets, sessions, jobs, pictures, and news of them as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+
+from ..people import delete_picture, mine
+from ..storage import JobRow, NewsRow, PersonRow, PictureRow, SittingRow
+from ..work import ChosenLooks, Studio, cancel, cancel_all, jobs_of, order, place_in_queue, poses, tones
+from ..work.ordering import OPEN
+from .callers import Deletes, Reads, Works
+from .idempotency import once
+from .shapes import (
+    JobShape,
+    NewSession,
+    PictureShape,
+    SessionShape,
+    job_shape,
+    picture_shape,
+    session_shape,
+)
+
+router = APIRouter(tags=["sessions"])
+LOOK = 1.0
+"""Seconds between two looks for news."""
+LONGEST = 3600.0
+"""Seconds after which a stream ends; its reader comes back and goes on where it was."""
+
+
+@router.get("/presets")
+def list_presets(caller: Reads) -> dict[str, list[str]]:
+    """Return the names of the poses and tones to choose from."""
+    return {"poses": list(poses()), "tones": list(tones())}
+
+
+@router.post("/subjects/{subject}/sessions", status_code=201)
+def add_session(subject: str, body: NewSession, request: Request, caller: Works) -> SessionShape:
+    """Order a session: the face is learned if it is not known, and a portrait is made for every look."""
+    person = mine(caller.session, PersonRow, subject, caller.id)
+
+    def work() -> SessionShape:
+        wanted = ChosenLooks(body.poses, body.tones, body.count, body.seed)
+        sitting = order(caller.session, person, wanted, caller.now)
+        caller.session.flush()
+        return with_jobs(caller.session, sitting)
+
+    return once(request, caller, body, work)  # type: ignore[return-value]: the answer as it was or will be sent
+
+
+@router.get("/sessions")
+def list_sessions(caller: Reads) -> list[SessionShape]:
+    """Return all sessions with their jobs, the newest first."""
+    rows = select(SittingRow).where(SittingRow.owner_id == caller.id).order_by(SittingRow.created.desc()).limit(100)
+    return [with_jobs(caller.session, row) for row in caller.session.scalars(rows)]
+
+
+@router.get("/sessions/{session}")
+def show_session(session: str, caller: Reads) -> SessionShape:
+    """Return a session with its jobs, their places in the queue and their progress."""
+    return with_jobs(caller.session, mine(caller.session, SittingRow, session, caller.id))
+
+
+@router.get("/sessions/{session}/events", response_class=Response)
+def session_events(session: str, request: Request, caller: Reads) -> StreamingResponse:
+    """Send news of a session as server-sent events; a reader that was cut off goes on by Last-Event-ID."""
+    row = mine(caller.session, SittingRow, session, caller.id)
+    last = request.headers.get("last-event-id", "")
+    after = int(last) if last.isascii() and last.isdigit() and len(last) < 18 else 0
+    return StreamingResponse(news(caller.studio, row.id, after), media_type="text/event-stream")
+
+
+@router.post("/sessions/{session}/cancel")
+def cancel_session(session: str, caller: Works) -> SessionShape:
+    """Cancel every job of a session that has not ended."""
+    row = mine(caller.session, SittingRow, session, caller.id)
+    cancel_all(caller.session, row, caller.now)
+    return with_jobs(caller.session, row)
+
+
+@router.get("/jobs/{job}")
+def show_job(job: str, caller: Reads) -> JobShape:
+    """Return a job."""
+    row = mine(caller.session, JobRow, job, caller.id)
+    return job_shape(row, place_in_queue(caller.session, row))
+
+
+@router.post("/jobs/{job}/cancel")
+def cancel_job(job: str, caller: Works) -> JobShape:
+    """Cancel a job that waits or runs."""
+    row = mine(caller.session, JobRow, job, caller.id)
+    cancel(caller.session, row, caller.now)
+    return job_shape(row, 0)
+
+
+@router.get("/subjects/{subject}/pictures")
+def list_pictures(subject: str, caller: Reads) -> list[PictureShape]:
+    """Return a subject's portraits after every stage, the most alike first."""
+    person = mine(caller.session, PersonRow, subject, caller.id)
+    rows = select(PictureRow).where(PictureRow.person_id == person.id)
+    ranked = rows.order_by(PictureRow.likeness.desc().nulls_last(), PictureRow.created, PictureRow.id)
+    return [picture_shape(row) for row in caller.session.scalars(ranked)]
+
+
+@router.get("/pictures/{picture}")
+def show_picture(picture: str, caller: Reads) -> PictureShape:
+    """Return what is known of a portrait."""
+    return picture_shape(mine(caller.session, PictureRow, picture, caller.id))
+
+
+@router.get("/pictures/{picture}/file", response_class=Response)
+def picture_file(picture: str, caller: Reads) -> Response:
+    """Return a portrait: marked as made by a model, and signed where the studio has a certificate."""
+    row = mine(caller.session, PictureRow, picture, caller.id)
+    return Response(caller.studio.blobs.get(row.blob), media_type=row.media_type)
+
+
+@router.delete("/pictures/{picture}", status_code=204)
+def remove_picture(picture: str, caller: Deletes) -> Response:
+    """Delete a portrait."""
+    row = mine(caller.session, PictureRow, picture, caller.id)
+    delete_picture(caller.session, caller.studio.blobs, row, caller.now)
+    return Response(status_code=204)
+
+
+def with_jobs(session: Session, row: SittingRow) -> SessionShape:
+    """Return a session with its jobs."""
+    return session_shape(row, [job_shape(job, place_in_queue(session, job)) for job in jobs_of(session, row)])
+
+
+async def news(studio: Studio, sitting: str, after: int) -> AsyncIterator[str]:
+    """Yield server-sent events of a session until all its jobs have ended, or it is deleted."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + LONGEST
+    while loop.time() < end:
+        rows, over = await run_in_threadpool(_news_since, studio, sitting, after)
+        for row in rows:
+            after = row.id
+            yield f"id: {row.id}\nevent: {row.kind}\ndata: {json.dumps(row.facts)}\n\n"
+        if over:
+            yield "event: end\ndata: {}\n\n"
+            return
+        if not rows:
+            yield ": still here\n\n"
+        await asyncio.sleep(LOOK)
+
+
+def _news_since(studio: Studio, sitting: str, after: int) -> tuple[list[NewsRow], bool]:
+    with studio.database.session(reading=True) as session:
+        still = select(JobRow.id).where(JobRow.sitting_id == sitting, JobRow.state.in_(OPEN)).limit(1)
+        over = session.scalar(still) is None
+        rows = select(NewsRow).where(NewsRow.sitting_id == sitting, NewsRow.id > after).order_by(NewsRow.id).limit(200)
+        found = list(session.scalars(rows))
+        return found, over and len(found) < 200

@@ -1,0 +1,5 @@
+"""The pages: rendered here, with HTMX beside them, no build step, and nothing from elsewhere."""
+
+from .app import add_pages
+
+__all__ = ["add_pages"]

@@ -1,0 +1,30 @@
+"""What is made: photos taken in and judged, sessions ordered, and jobs done over the runner."""
+
+from .hosts import OwnHosts
+from .looks import poses, tones
+from .ordering import ChosenLooks, again, cancel, cancel_all, jobs_of, order
+from .persons import new_person
+from .photos import drop, photos_of, take, upright
+from .queue import place_in_queue
+from .studio import Studio
+from .worker import Worker
+
+__all__ = [
+    "ChosenLooks",
+    "OwnHosts",
+    "Studio",
+    "Worker",
+    "again",
+    "cancel",
+    "cancel_all",
+    "drop",
+    "jobs_of",
+    "new_person",
+    "order",
+    "photos_of",
+    "place_in_queue",
+    "poses",
+    "take",
+    "tones",
+    "upright",
+]

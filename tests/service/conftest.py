@@ -1,0 +1,93 @@
+"""A studio of its own for every test: SQLite and a folder, a clock that tests move, and no host."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from portrait_studio.service.accounts.making import accept, first_link, invite
+from portrait_studio.service.settings import StudioSettings
+from portrait_studio.service.storage import AccountRow
+from portrait_studio.service.work import OwnHosts, Studio
+
+PASSWORD = "a sentence is a good one"  # noqa: S105
+
+
+class MovedClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **amount: float) -> None:
+        self.now += timedelta(**amount)
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    return MovedClock()
+
+
+@pytest.fixture
+def settings(tmp_path, clock) -> StudioSettings:
+    return StudioSettings(tmp_path / "studio", clock=clock)
+
+
+@pytest.fixture
+def hosts(tmp_path) -> OwnHosts:
+    """The folders of a host of one's own that is not running."""
+    return OwnHosts((), tmp_path / "host", tmp_path / "host" / "subjects", tmp_path / "scratch")
+
+
+@pytest.fixture
+def studio(settings, hosts):
+    opened = Studio.opened(settings, hosts)
+    yield opened
+    opened.close()
+
+
+def new_account(studio: Studio, name: str) -> AccountRow:
+    """Make an account as people do: the first by the first link, others by invitation."""
+    now = studio.settings.clock()
+    with studio.database.session() as session:
+        secret = first_link(session, now) or invite(session, "owner", "tests", now)
+    with studio.database.session() as session:
+        return accept(session, secret, name, PASSWORD, "en", now)
+
+
+@pytest.fixture
+def operator(studio) -> AccountRow:
+    return new_account(studio, "olivia")
+
+
+@pytest.fixture
+def anna(studio, operator) -> AccountRow:
+    return new_account(studio, "anna")
+
+
+@pytest.fixture
+def bert(studio, anna) -> AccountRow:
+    return new_account(studio, "bert")
+
+
+def photo(number: int = 1, size=(300, 400), form: str = "JPEG", **more) -> bytes:
+    """A picture that nobody is on; each number another one."""
+    out = io.BytesIO()
+    pixels = np.random.default_rng(number).integers(0, 255, (size[1] // 20, size[0] // 20, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(out, form, **more)
+    return out.getvalue()
+
+
+def everything_below(folder: Path) -> bytes:
+    """All bytes of all files below a folder, names too."""
+    return b"".join(
+        file.as_posix().encode() + (file.read_bytes() if file.is_file() else b"") for file in sorted(folder.rglob("*"))
+    )
