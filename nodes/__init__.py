@@ -1,4 +1,4 @@
-"""What the artist sees: one file a stage, each node a schema plus a few lines that call portrait/."""
+"""What the artist sees: one file per stage, each node a schema plus a few lines that call portrait/."""
 
 import logging
 
@@ -26,18 +26,24 @@ class PortraitStudioExtension(ComfyExtension):
 def _nodes() -> list[type[io.ComfyNode]]:
     """Import every node; not before this, so that the command line never loads ComfyUI."""
     from ..portrait.identity import INSIGHTFACE_HOMES
+    from ..portrait.likeness import recognisers
     from .face_parts import PortraitFaceParts, PortraitFacePose
     from .faces import PortraitFaceCrop, PortraitFaceDetector, PortraitFacePaste
-    from .folders import models_folder
+    from .folders import models_folder, own_folder
+    from .guard import PortraitIdentityGuard
     from .identity import PortraitIdentityScore
+    from .kits import PortraitKit, PortraitOpenKit
+    from .origins import PortraitModelHashes
     from .photos import PortraitLoadPhotos, PortraitPhotoReport
     from .pocket import PortraitPocketModels
     from .poses import PortraitPosePreset
+    from .retouch import PortraitRetouch
     from .subjects import PortraitLoadSubject
     from .tones import PortraitToneFilter
     from .training import PortraitTrainLoRA
 
     INSIGHTFACE_HOMES[:] = [models_folder("insightface")]
+    recognisers.HOMES[:] = [own_folder("recognisers")]
     return [
         PortraitLoadPhotos,
         PortraitPhotoReport,
@@ -46,10 +52,15 @@ def _nodes() -> list[type[io.ComfyNode]]:
         PortraitFaceDetector,
         PortraitFaceParts,
         PortraitFacePose,
+        PortraitRetouch,
         PortraitIdentityScore,
+        PortraitIdentityGuard,
         PortraitLoadSubject,
         PortraitTrainLoRA,
         PortraitPosePreset,
         PortraitToneFilter,
         PortraitPocketModels,
+        PortraitModelHashes,
+        PortraitKit,
+        PortraitOpenKit,
     ]

@@ -23,12 +23,17 @@ class PortraitFaceParts(io.ComfyNode):
             node_id="PortraitFaceParts",
             display_name="Face Parts",
             category="Portrait Studio/Faces",
-            description="Masks of a crop's face, of the ring at its border, of eyes and lips: what to sample again and "
-            "what to keep.",
+            description="Masks for a face crop: the face, the ring around it, eyes and lips. They say what to sample "
+            "again and what to keep.",
             inputs=[
-                Crops.Input("info", tooltip="Where the crops came from, out of Face Crop."),
+                Crops.Input("info", tooltip="Where the crops came from, from Face Crop."),
                 io.Int.Input(
-                    "size", default=512, min=64, max=4096, step=8, tooltip="The masks' side in pixels, as of the crops."
+                    "size",
+                    default=512,
+                    min=64,
+                    max=4096,
+                    step=8,
+                    tooltip="Side of the masks in pixels, the same as of the crops.",
                 ),
                 io.Float.Input(
                     "inner",
@@ -36,7 +41,7 @@ class PortraitFaceParts(io.ComfyNode):
                     min=0.1,
                     max=2.0,
                     step=0.05,
-                    tooltip="Where the ring begins; 1 is the border of the face.",
+                    tooltip="Where the ring starts; 1 is the border of the face.",
                 ),
                 io.Float.Input(
                     "outer",
@@ -48,7 +53,7 @@ class PortraitFaceParts(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Mask.Output(display_name="face", tooltip="The face, soft at its edge."),
+                io.Mask.Output(display_name="face", tooltip="The face, with a soft edge."),
                 io.Mask.Output(display_name="ring", tooltip="The border of the face, without eyes and lips."),
                 io.Mask.Output(display_name="eyes and lips", tooltip="Eyes and lips."),
                 io.Mask.Output(display_name="lips", tooltip="The lips."),
@@ -79,16 +84,16 @@ class PortraitFacePose(io.ComfyNode):
             node_id="PortraitFacePose",
             display_name="Face Pose",
             category="Portrait Studio/Faces",
-            description="Draws nose and eyes of the faces in a picture in OpenPose colours, so that a new face takes "
-            "the place and the tilt of the old one. No weights of OpenPose are needed.",
+            description="Draws the nose and eyes of the faces in a picture in OpenPose colours, so that a new face "
+            "gets the position and tilt of the old one. Needs no OpenPose weights.",
             inputs=[
-                io.Image.Input("image", tooltip="A picture or a crop; of a batch, the first."),
+                io.Image.Input("image", tooltip="A picture or a crop. Of a batch, only the first is used."),
                 io.Float.Input(
                     "min_score", default=0.6, min=0.1, max=1.0, step=0.05, tooltip="How sure the detector must be."
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="pose map", tooltip="For a ControlNet of the OpenPose kind."),
+                io.Image.Output(display_name="pose map", tooltip="For an OpenPose ControlNet."),
                 io.Custom("POSE_KEYPOINT").Output(display_name="keypoints", tooltip="The points, in pixels."),
             ],
         )

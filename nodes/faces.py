@@ -28,9 +28,9 @@ class PortraitFaceCrop(io.ComfyNode):
             node_id="PortraitFaceCrop",
             display_name="Face Crop",
             category="Portrait Studio/Faces",
-            description="Finds the faces and cuts a square around each, at one size, with a soft mask of the face. "
-            "Without a face the picture passes through whole, with a warning.",
-            # Photos of a person come as a list; without this the node would run once a photo.
+            description="Finds the faces and cuts a square around each one, all at the same size, with a soft mask of "
+            "the face. If there is no face, the whole picture passes through with a warning.",
+            # Photos of a person come as a list; without this the node would run once per photo.
             is_input_list=True,
             inputs=[
                 io.Image.Input("image", tooltip="One picture or a batch."),
@@ -40,10 +40,11 @@ class PortraitFaceCrop(io.ComfyNode):
                     min=1.0,
                     max=10.0,
                     step=0.1,
-                    tooltip="The crop's side over the face's: 1.5 is the face, 2.2 the head, 4 head and shoulders.",
+                    tooltip="Size of the crop relative to the face: 1.5 is the face, 2.2 the head, 4 head and "
+                    "shoulders.",
                 ),
-                io.Int.Input("size", default=512, min=64, max=4096, step=8, tooltip="The crop's side in pixels."),
-                io.Boolean.Input("level", default=False, tooltip="Turn the crop so that the eyes lie level."),
+                io.Int.Input("size", default=512, min=64, max=4096, step=8, tooltip="Side of the crop in pixels."),
+                io.Boolean.Input("level", default=False, tooltip="Rotate the crop so that the eyes are level."),
                 io.Combo.Input(
                     "choose",
                     options=list(finder.CHOICES),
@@ -55,7 +56,8 @@ class PortraitFaceCrop(io.ComfyNode):
                     default=0,
                     min=0,
                     max=64,
-                    tooltip="At most so many faces a picture; 0 means every face for 'all' and one otherwise.",
+                    tooltip="The largest number of faces per picture; 0 means every face for 'all', and one face "
+                    "otherwise.",
                 ),
                 io.Float.Input(
                     "min_score",
@@ -63,21 +65,27 @@ class PortraitFaceCrop(io.ComfyNode):
                     min=0.1,
                     max=1.0,
                     step=0.05,
-                    tooltip="How sure the detector must be; lower finds more faces, and more that are none.",
+                    tooltip="How sure the detector must be. Lower values find more faces, but also more false ones.",
                 ),
                 io.Combo.Input(
                     "padding",
                     options=list(crops.PADDINGS),
                     default="edge",
-                    tooltip="What is seen beyond the border; reflect can show a second, mirrored head.",
+                    tooltip="What to show outside the picture. reflect can show a second, mirrored head.",
                 ),
-                io.Custom("PORTRAIT_SUBJECT").Input("subject", optional=True, tooltip="Whose face, for likeness."),
-                io.Image.Input("references", optional=True, tooltip="Photos of whose face, instead of a subject."),
+                io.Custom("PORTRAIT_SUBJECT").Input(
+                    "subject", optional=True, tooltip="Whose face to choose, for likeness."
+                ),
+                io.Image.Input(
+                    "references",
+                    optional=True,
+                    tooltip="Photos of the person whose face to choose, instead of a subject.",
+                ),
             ],
             outputs=[
-                io.Image.Output(display_name="crops", is_output_list=True, tooltip="One square a face."),
+                io.Image.Output(display_name="crops", is_output_list=True, tooltip="One square per face."),
                 io.Mask.Output(
-                    display_name="mask", is_output_list=True, tooltip="The face in each crop, soft at its edge."
+                    display_name="mask", is_output_list=True, tooltip="The face in each crop, with a soft edge."
                 ),
                 Crops.Output(
                     display_name="crops info", is_output_list=True, tooltip="Where the crops came from, for Face Paste."
@@ -90,8 +98,8 @@ class PortraitFaceCrop(io.ComfyNode):
     def validate_inputs(cls, choose: list[str] | None = None, padding: list[str] | None = None) -> bool | str:
         """Refuse unknown words before anything runs; ComfyUI does not."""
         return (
-            presets.refusal("choice of faces", choose and choose[0], finder.CHOICES)
-            or presets.refusal("padding", padding and padding[0], crops.PADDINGS)
+            presets.refusal("choice of faces", choose[0] if choose else None, finder.CHOICES)
+            or presets.refusal("padding", padding[0] if padding else None, crops.PADDINGS)
             or True
         )
 
@@ -129,7 +137,8 @@ class PortraitFaceCrop(io.ComfyNode):
             if which:
                 named = ", ".join(which) if len(chosen) > 1 else "the picture"
                 warnings.append(f"No face was found in {named}; it passes through unchanged.")
-            plan = crops.plan(chosen, *pictures.shape[1:3], ratio[0], level[0])
+            height, width = pictures.shape[1:3]
+            plan = crops.plan(chosen, height, width, ratio[0], level[0])
             if plan.regions:
                 squares.append(cut_finer(pictures, original, plan, size[0], padding[0]))
                 masks.append(crops.face_masks(plan, size[0], pictures.device))
@@ -152,19 +161,19 @@ class PortraitFacePaste(io.ComfyNode):
             node_id="PortraitFacePaste",
             display_name="Face Paste",
             category="Portrait Studio/Faces",
-            description="Puts crops back where Face Crop took them, with a soft border. Everything outside them keeps "
-            "its exact values.",
+            description="Puts crops back where Face Crop cut them out, with a soft border. Everything outside them "
+            "keeps its exact values.",
             inputs=[
                 io.Image.Input("image", tooltip="The picture the crops were cut from."),
-                io.Image.Input("crops", tooltip="The crops, in the same order; they may have another size by now."),
-                Crops.Input("info", tooltip="Where they came from, out of Face Crop."),
+                io.Image.Input("crops", tooltip="The crops, in the same order. Their size may have changed."),
+                Crops.Input("info", tooltip="Where the crops came from, from Face Crop."),
                 io.Float.Input(
                     "feather",
                     default=0.1,
                     min=0.0,
                     max=0.5,
                     step=0.01,
-                    tooltip="The width of the soft border, as a part of the crop's side.",
+                    tooltip="Width of the soft border, as a fraction of the side of the crop.",
                 ),
                 io.Float.Input(
                     "colour_match",
@@ -172,17 +181,18 @@ class PortraitFacePaste(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="How far the crop's colours are pulled towards those of the picture beneath.",
+                    tooltip="How far the colours of the crop are moved towards those of the picture under it.",
                 ),
                 io.Mask.Input(
                     "only",
                     optional=True,
-                    tooltip="How much of the crop is seen at each point; where it is black, the picture stays.",
+                    tooltip="How much of the crop to use at each point. Where it is black, the picture does not "
+                    "change.",
                 ),
                 io.Mask.Input(
                     "keep_colour",
                     optional=True,
-                    tooltip="Where the crop keeps its own colours whatever colour match says, such as the lips.",
+                    tooltip="Where the crop always keeps its own colours, for example the lips.",
                 ),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="The picture with the crops in it.")],
@@ -225,13 +235,13 @@ class PortraitFaceDetector(io.ComfyNode):
                     min=0.1,
                     max=1.0,
                     step=0.05,
-                    tooltip="How sure the detector must be; the threshold of the node behind counts too.",
+                    tooltip="How sure the detector must be. The threshold of the following node applies too.",
                 ),
                 io.Combo.Input(
                     "choose",
                     options=[word for word in finder.CHOICES if word != "likeness"],
                     default="all",
-                    tooltip="Which face; every word but all finds one.",
+                    tooltip="Which face to find. Every choice except all finds one face.",
                 ),
             ],
             outputs=[io.Custom("BBOX_DETECTOR").Output(display_name="detector", tooltip="Connect to bbox_detector.")],

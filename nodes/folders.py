@@ -8,7 +8,7 @@ import folder_paths
 
 
 def own_folder(kind: str) -> Path:
-    """Return the folder of "poses", "tones" or "subjects"; it need not exist."""
+    """Return the folder of "poses", "tones", "subjects" or "recognisers"; it need not exist."""
     return models_folder("portrait_studio") / kind
 
 

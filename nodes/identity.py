@@ -10,9 +10,10 @@ import torch
 from ..portrait import identity
 from ..portrait.closeups import close_ups_of
 from ..portrait.errors import PortraitError
+from ..portrait.likeness import known, looking, recognisers, report
 from ..portrait.tensors import image_photos, singles
 from .api import io
-from .notice import notice
+from .notice import nobody_known, notice
 
 
 class PortraitIdentityScore(io.ComfyNode):
@@ -26,27 +27,31 @@ class PortraitIdentityScore(io.ComfyNode):
             display_name="Identity Score",
             category="Portrait Studio/Identity",
             description="Measures how much each image looks like the person (cosine of face embeddings, -1 to 1), "
-            "passes the images through and names the best.",
+            "passes the images through, and says which is best. An image that copies a training photo ranks last.",
             is_input_list=True,
             is_output_node=True,
             inputs=[
                 io.Image.Input("images", tooltip="The images to measure, as a list or a batch."),
-                io.String.Input("stage", default="", tooltip="What the record calls this measurement, such as 't2i'."),
+                io.String.Input(
+                    "stage", default="", tooltip="Name of this measurement in the record, for example 't2i'."
+                ),
                 io.Custom("PORTRAIT_SUBJECT").Input(
                     "subject", optional=True, tooltip="The person, with reference embeddings."
                 ),
                 io.Image.Input(
                     "references",
                     optional=True,
-                    tooltip="Photos of the person, for a subject that brings no references of its own; best kept from "
-                    "training.",
+                    tooltip="Photos of the person, for a subject without references of its own. Better not the photos "
+                    "used in training.",
                 ),
                 io.String.Input("names", optional=True, force_input=True, tooltip="The names of the images."),
             ],
             outputs=[
                 io.Image.Output(display_name="images", is_output_list=True, tooltip="The images, unchanged."),
-                io.Float.Output(display_name="score", tooltip="The mean likeness; 0 when nothing could be measured."),
-                io.Image.Output(display_name="best", tooltip="The image most like the person."),
+                io.Float.Output(display_name="score", tooltip="The mean likeness; 0 if nothing could be measured."),
+                io.Image.Output(
+                    display_name="best", tooltip="The image that looks most like the person and is no copy."
+                ),
                 io.String.Output(display_name="report", tooltip="The likeness of each image as JSON."),
             ],
         )
@@ -66,32 +71,31 @@ class PortraitIdentityScore(io.ComfyNode):
             raise PortraitError("No images arrived to measure; connect a list or a batch.")
         labels = names if names and len(names) == len(frames) else [f"image {i + 1}" for i in range(len(frames))]
         photos = image_photos(references or [])
-        known, embedder = identity.known_faces(subject[0] if subject else None, photos)
+        person, embedder = identity.known_faces(subject[0] if subject else None, photos)
         warnings = []
-        if known is None:
-            asked = (
-                "No face was found in the reference photos"
-                if photos
-                else "No subject or reference photos are connected"
-            )
-            warnings.append(f"{asked}; likeness is not measured.")
+        if person is None:
+            warnings.append(f"{nobody_known(photos)}; likeness is not measured.")
         found = close_ups_of(image_photos(frames))
         warnings += [f"No face was found in {label}." for label, own in zip(labels, found, strict=True) if not own]
-        scores: list[float | None] = [None] * len(frames)
-        if known is not None:
-            aligned = [[identity.align(one.pixels, one.seen) for one in own] for own in found]
-            for index, embeddings in enumerate(identity.embed_aligned(aligned, embedder)):
-                scores[index] = max((identity.likeness(each, known) for each in embeddings), default=None)
-        measured = [score for score in scores if score is not None]
-        mean = sum(measured) / len(measured) if measured else None
-        ranked = sorted(range(len(frames)), key=lambda index: -(scores[index] if scores[index] is not None else -2.0))
+        told = report.LikenessReport((report.PictureLikeness(None),) * len(frames), embedder.name)
+        if person is not None:
+            second, why = recognisers.second()
+            warnings += [why] if why else []
+            photos_known = known.of_subject(subject[0] if subject else None)
+            seen = looking.seen_in(found, embedder, person)
+            told = report.measured(seen, person, photos_known, embedder, second)
+            warnings += told.warnings
         facts = {
             "stage": stage[0] if stage else "",
             "faces": sum(map(len, found)),
-            "likeness": None if mean is None else round(mean, 4),
+            "likeness": identity.rounded(told.likeness),
             "backend": embedder.name,
         }
-        listing = [{"name": labels[i], "likeness": None if scores[i] is None else round(scores[i], 4)} for i in ranked]
-        said = notice("likeness", warnings, "likeness " + ("not measured" if mean is None else f"{mean:.3f}"), **facts)
+        if told.band is not None:
+            facts["own_band"], facts["copies"] = told.band.as_dict(), len(told.copies)
+        if told.second is not None:
+            facts["second"] = told.second.as_dict()
+        listing = [{"name": labels[i], **told.pictures[i].as_dict()} for i in told.order]
+        said = notice("likeness", warnings, told.sentence(), **facts)
         text = json.dumps({**facts, "images": listing, "warnings": warnings}, ensure_ascii=False, indent=1)
-        return io.NodeOutput(images, mean or 0.0, frames[ranked[0]], text, ui=said)
+        return io.NodeOutput(images, told.likeness or 0.0, frames[told.order[0]], text, ui=said)

@@ -1,4 +1,4 @@
-"""What can be wrong with how the pack lies in custom_nodes, each in one sentence for ComfyUI's log."""
+"""What can be wrong with how the pack is installed in custom_nodes, each in one sentence for ComfyUI's log."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
-PACKAGE = __package__.rpartition(".")[0]
+PACKAGE = (__package__ or "").rpartition(".")[0]
 A_NODE = "PortraitLoadPhotos"
 
 
 def other_copy() -> str | None:
-    """Return what to tell the artist when another copy of the pack has given its nodes already, or None."""
+    """Return the sentence for the artist when another copy of the pack has given its nodes already, or None."""
     known = getattr(sys.modules.get("nodes"), "NODE_CLASS_MAPPINGS", {}).get(A_NODE)
     module = sys.modules.get(known.__module__) if known else None
     if module is None or module.__name__.startswith(f"{PACKAGE}."):

@@ -13,8 +13,9 @@ import torch
 from ..portrait import contact_sheet, decoding, identity, originals, photos, presets, report
 from ..portrait.errors import PortraitError
 from ..portrait.tensors import image_photos, photo_image, singles, to_image
+from ..portrait.verdict import Verdict
 from .api import io, ui
-from .notice import notice
+from .notice import notice, tell
 
 SIZES = ("auto", "reduced", "whole")
 EXAMPLES = Path(__file__).resolve().parents[1] / "pocket" / "subjects"
@@ -38,7 +39,7 @@ def _paths(folder: str, files: str, max_photos: int) -> list[Path]:
     found = _folder_photos(root, folder) if folder.strip() else []
     found += [photos.inside(root, name) for name in names if name]
     if not found:
-        raise PortraitError("No photos are named: type a folder under input/, or one file name a line.")
+        raise PortraitError("No photos are named: type a folder under input/, or one file name per line.")
     unique = list(dict.fromkeys(found))
     return unique[:max_photos] if max_photos > 0 else unique
 
@@ -53,22 +54,28 @@ class PortraitLoadPhotos(io.ComfyNode):
             node_id="PortraitLoadPhotos",
             display_name="Load Photos",
             category="Portrait Studio/Photos",
-            description="Loads the photos of a folder under input/, or those named, as a list: upright, in sRGB, "
-            "each in its own shape.",
+            description="Loads photos from a folder under input/, or the files you name, as a list: upright, in sRGB, "
+            "each with its own size.",
             inputs=[
                 io.String.Input(
                     "folder",
                     default="",
-                    tooltip="A folder under ComfyUI's input folder, or examples/nora, a set that comes with the pack; "
-                    "photos come in natural order (2 before 10).",
+                    tooltip="A folder under ComfyUI's input folder, or examples/nora, a set that comes with the pack. "
+                    "Photos are sorted naturally (2 before 10).",
                 ),
                 io.String.Input(
                     "files",
                     default="",
                     multiline=True,
-                    tooltip="Names of uploaded photos under input/, one a line; they follow those of the folder.",
+                    tooltip="Names of uploaded photos under input/, one per line. They come after those of the folder.",
                 ),
-                io.Int.Input("max_photos", default=0, min=0, max=1000, tooltip="At most so many photos; 0 means all."),
+                io.Int.Input(
+                    "max_photos",
+                    default=0,
+                    min=0,
+                    max=1000,
+                    tooltip="The largest number of photos to load; 0 means all.",
+                ),
                 io.Combo.Input(
                     "size",
                     options=list(SIZES),
@@ -124,15 +131,20 @@ class PortraitPhotoReport(io.ComfyNode):
             node_id="PortraitPhotoReport",
             display_name="Photo Report",
             category="Portrait Studio/Photos",
-            description="Looks at every photo before training: is there a face, large, sharp and well lit enough, is "
-            "it the same person, is it not a near copy of another? Tells what views are missing, and which photos "
-            "training will not see, so that likeness can be measured on them.",
+            description="Checks every photo before training: Is there a face? Is it large, sharp and bright enough? "
+            "Is it the same person, and not a near copy of another photo? Also says which views are missing, and "
+            "which photos are kept out of training so that likeness can be measured on them.",
             is_input_list=True,
             is_output_node=True,
+            hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Image.Input("images", tooltip="The photos of one person, as a list or a batch."),
                 io.Int.Input(
-                    "min_face", default=limits.min_face, min=16, max=2048, tooltip="The narrowest face, in pixels."
+                    "min_face",
+                    default=limits.min_face,
+                    min=16,
+                    max=2048,
+                    tooltip="The smallest width of a face, in pixels.",
                 ),
                 io.Float.Input(
                     "max_yaw",
@@ -140,7 +152,7 @@ class PortraitPhotoReport(io.ComfyNode):
                     min=5.0,
                     max=90.0,
                     step=1.0,
-                    tooltip="How far the head may be turned to a side, in degrees.",
+                    tooltip="How far the head may be turned to the side, in degrees.",
                 ),
                 io.Float.Input(
                     "min_sharpness",
@@ -148,7 +160,7 @@ class PortraitPhotoReport(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.001,
-                    tooltip="The softest face: 0.012 is soft, 0.05 crisp.",
+                    tooltip="The smallest sharpness of a face: 0.012 is soft, 0.05 is crisp.",
                 ),
                 io.Float.Input(
                     "same_person",
@@ -156,21 +168,30 @@ class PortraitPhotoReport(io.ComfyNode):
                     min=-1.0,
                     max=1.0,
                     step=0.001,
-                    tooltip="The least likeness at which two faces are one person; of a person whose photos are more "
-                    "alike than photographs are (renders), the report asks for more by itself.",
+                    tooltip="Two faces with at least this likeness are the same person. If the photos of a person are "
+                    "more alike than photographs usually are (renders), the report raises this value by itself.",
                 ),
                 io.String.Input("names", optional=True, force_input=True, tooltip="The names of the photos."),
                 io.Custom("PORTRAIT_SUBJECT").Input(
-                    "subject", optional=True, tooltip="Who it should be; else it is who most photos show."
+                    "subject", optional=True, tooltip="Who it should be. Without it, the person in most photos."
                 ),
                 io.Image.Input(
-                    "references", optional=True, tooltip="Photos of who it should be, instead of a subject."
+                    "references", optional=True, tooltip="Photos of the person it should be, instead of a subject."
+                ),
+                io.Int.Input(
+                    "least",
+                    default=1,
+                    min=1,
+                    max=1000,
+                    optional=True,
+                    tooltip="How many photos must be accepted for the graph to go on; with fewer, what comes after the "
+                    "report does not run.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="accepted", is_output_list=True, tooltip="The photos that will do."),
+                io.Image.Output(display_name="accepted", is_output_list=True, tooltip="The accepted photos."),
                 io.String.Output(display_name="names", is_output_list=True, tooltip="Their names."),
-                io.Image.Output(display_name="contact sheet", tooltip="All photos with their verdicts."),
+                io.Image.Output(display_name="contact sheet", tooltip="All photos, with the verdict on each."),
                 io.String.Output(display_name="report", tooltip="The report as JSON."),
             ],
         )
@@ -186,6 +207,7 @@ class PortraitPhotoReport(io.ComfyNode):
         names: list[str] | None = None,
         subject: list[Any] | None = None,
         references: list[torch.Tensor] | None = None,
+        least: list[int] | None = None,
     ) -> io.NodeOutput:
         """Judge the photos and draw the sheet."""
         from ..trainer.host import ProgressBar
@@ -197,7 +219,13 @@ class PortraitPhotoReport(io.ComfyNode):
         )
         known, embedder = identity.known_faces(subject[0] if subject else None, image_photos(references or []))
         bar = ProgressBar(len(pictures))
-        result = report.judge(looked_at, names, limits, known, embedder, bar.update_absolute)
+
+        def seen(done: int, total: int) -> None:
+            bar.update_absolute(done, total)
+            if cls.hidden:  # none where a program calls the node, and no host
+                tell(cls.hidden.unique_id, f"Looking at photo {done} of {total}")
+
+        result = report.judge(looked_at, names, limits, known, embedder, seen)
         sheet = to_image(contact_sheet.draw(looked_at, result))
         facts = result.as_dict()
         rejected = [f"{verdict.name}: {verdict.reason}" for verdict in result.verdicts if not verdict.accepted]
@@ -208,20 +236,28 @@ class PortraitPhotoReport(io.ComfyNode):
             **{key: facts[key] for key in ("accepted", "rejected", "missing", "backend")},
             held_out=[result.verdicts[index].name for index in result.held_out],
             strangers=[result.verdicts[index].name for index in result.strangers],
+            doubts=result.doubts,
         )
         said |= ui.PreviewImage(sheet, cls=cls).as_dict()
-        chosen, kept = _accepted(pictures, result)
+        said["portrait_studio_photos"] = [_verdict(verdict) for verdict in result.verdicts]
+        chosen, kept = _accepted(pictures, result, max(1, least[0] if least else 1))
         return io.NodeOutput(chosen, kept, sheet, json.dumps(facts, ensure_ascii=False, indent=1), ui=said)
 
 
-def _accepted(pictures: Sequence[torch.Tensor], result: report.Report) -> tuple[Any, Any]:
-    if result.accepted:
+def _verdict(verdict: Verdict) -> dict[str, str]:
+    """Return what web/js/photos.js shows on a photo."""
+    word = "held out" if verdict.held_out else "accepted" if verdict.accepted else "rejected"
+    return {"name": verdict.name, "verdict": word, "reason": verdict.reason or ""}
+
+
+def _accepted(pictures: Sequence[torch.Tensor], result: report.PhotoReport, least: int) -> tuple[Any, Any]:
+    if len(result.accepted) >= least:
         return [pictures[index] for index in result.accepted], [result.verdicts[i].name for i in result.accepted]
     from ..trainer.host import ExecutionBlocker
 
     # An empty list would crash the nodes behind; so the sheet is shown, and they say why they did not run.
-    reasons = "; ".join(f"{verdict.name}: {verdict.reason}" for verdict in result.verdicts)
-    blocker = ExecutionBlocker(
-        f"The photo report accepted none of {len(pictures)} photos ({reasons}); add better ones."
-    )
+    reasons = "; ".join(f"{verdict.name}: {verdict.reason}" for verdict in result.verdicts if not verdict.accepted)
+    said = f"{len(result.accepted) or 'none'} of {len(pictures)} photos{f' ({reasons})' if reasons else ''}"
+    wanted = f"; {least} are needed, so add better ones." if least > 1 else "; add better ones."
+    blocker = ExecutionBlocker(f"The photo report accepted {said}{wanted}")
     return blocker, blocker

@@ -31,18 +31,19 @@ class PortraitPocketModels(io.ComfyNode):
             node_id="PortraitPocketModels",
             display_name="Pocket Models",
             category="Portrait Studio/Models",
-            description="Puts the small models together that the graphs begin with: 33 MB of weights become four files "
-            "of 400 MB in ComfyUI's models folder. They are for trying; portraits of people need a real checkpoint.",
+            description="Makes the small models that the graphs start with: 33 MB of weights become four files, 400 "
+            "MB in total, in ComfyUI's models folder. They are for trying things out. Portraits of people need a real "
+            "checkpoint.",
             inputs=[
                 io.Combo.Input(
                     "weights",
                     options=found,
                     default=found[0],
-                    tooltip="Where the weights are: in this pack when it was cloned with git, or in "
-                    "pocket-weights.zip, put into models/portrait_studio/pocket or into input.",
+                    tooltip="Where the weights are: in this pack if it was cloned with git, or in pocket-weights.zip, "
+                    "which you put into models/portrait_studio/pocket or into input.",
                 ),
             ],
-            outputs=[io.String.Output(display_name="files", tooltip="The files that were made, one a line.")],
+            outputs=[io.String.Output(display_name="files", tooltip="The files that were made, one per line.")],
             is_output_node=True,
             not_idempotent=True,
         )

@@ -29,7 +29,7 @@ class PortraitPosePreset(io.ComfyNode):
             node_id="PortraitPosePreset",
             display_name="Pose Preset",
             category="Portrait Studio/Poses",
-            description="Draws a portrait pose in the OpenPose colours, and gives the words that go with it.",
+            description="Draws a portrait pose in OpenPose colours, and returns the prompt words for it.",
             inputs=[
                 io.Combo.Input(
                     "preset",
@@ -38,35 +38,46 @@ class PortraitPosePreset(io.ComfyNode):
                     tooltip="The pose. Your own JSON files in models/portrait_studio/poses appear here too.",
                 ),
                 io.Int.Input(
-                    "width", default=512, min=64, max=8192, step=8, tooltip="Width of the map, as of the picture."
+                    "width",
+                    default=512,
+                    min=64,
+                    max=8192,
+                    step=8,
+                    tooltip="Width of the map, the same as of the picture.",
                 ),
                 io.Int.Input(
-                    "height", default=768, min=64, max=8192, step=8, tooltip="Height of the map, as of the picture."
+                    "height",
+                    default=768,
+                    min=64,
+                    max=8192,
+                    step=8,
+                    tooltip="Height of the map, the same as of the picture.",
                 ),
                 io.String.Input(
                     "pose_json",
                     default="",
                     multiline=True,
-                    tooltip="OpenPose JSON (of OpenPose, DWPose or an editor). If there is any, it is drawn instead of "
-                    "the preset.",
+                    tooltip="OpenPose JSON (from OpenPose, DWPose or an editor). If given, it is drawn instead of the "
+                    "preset.",
                 ),
-                io.Boolean.Input("hands", default=True, tooltip="Draw the hands where the pose has them."),
+                io.Boolean.Input("hands", default=True, tooltip="Draw the hands, if the pose has them."),
                 io.Combo.Input(
                     "fit",
                     options=[AUTO, *poses.FITS],
                     default=AUTO,
-                    tooltip="If the pose was made for another shape: contain shows all of it, cover fills the map and "
-                    "cuts below, stretch distorts it; auto covers with a head-and-shoulders preset, else contains.",
+                    tooltip="What to do if the pose was made for another aspect ratio: contain shows all of it, cover "
+                    "fills the map and cuts off the bottom, stretch distorts it. auto uses cover for "
+                    "head-and-shoulders presets and contain for all others.",
                 ),
                 io.Custom("POSE_KEYPOINT").Input(
                     "keypoints",
                     optional=True,
                     tooltip="The pose of a photo, from DWPreprocessor or OpenposePreprocessor. If connected, it is "
-                    "drawn instead of preset and JSON.",
+                    "drawn instead of the preset and the JSON.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="pose map", tooltip="For a ControlNet of the OpenPose kind."),
+                io.Image.Output(display_name="pose map", tooltip="For an OpenPose ControlNet."),
                 io.Custom("POSE_KEYPOINT").Output(
                     display_name="keypoints", tooltip="The points, in pixels of the map."
                 ),
@@ -112,7 +123,7 @@ class PortraitPosePreset(io.ComfyNode):
             pose, words, best = chosen.pose, chosen.prompt, chosen.fit
         pose = (pose if hands else pose.without_hands()).fitted(width, height, best if fit == AUTO else fit)
         image = poses.draw(pose.keypoints, width, height)
-        warnings = [] if image.any() else ["No point of the pose lies in the picture; the map is black."]
+        warnings = [] if image.any() else ["No point of the pose is in the picture; the map is black."]
         return io.NodeOutput(
             torch.from_numpy(image).float().div_(255)[None],
             poses.to_pose_keypoint(pose),

@@ -23,7 +23,7 @@ class PortraitLoadSubject(io.ComfyNode):
             node_id="PortraitLoadSubject",
             display_name="Load Subject",
             category="Portrait Studio/Subjects",
-            description="Applies a subject's LoRA to the model and gives the subject's prompt words and references.",
+            description="Applies the LoRA of a subject to the model, and returns its prompt words and references.",
             inputs=[
                 io.Model.Input("model", tooltip="The checkpoint's diffusion model."),
                 io.Clip.Input("clip", tooltip="The checkpoint's text encoder."),
@@ -31,7 +31,8 @@ class PortraitLoadSubject(io.ComfyNode):
                     "subject",
                     options=[subjects.NONE, *subjects.names(own_folder("subjects"))],
                     default=subjects.NONE,
-                    tooltip="The person, from models/portrait_studio/subjects; none passes model and clip through.",
+                    tooltip="The person, from models/portrait_studio/subjects. none passes model and clip through "
+                    "unchanged.",
                 ),
                 io.Float.Input(
                     "strength_model",
@@ -52,7 +53,7 @@ class PortraitLoadSubject(io.ComfyNode):
                 io.String.Input(
                     "words",
                     default="person",
-                    tooltip="The prompt words when no subject is chosen, such as woman or man.",
+                    tooltip="The prompt words if no subject is chosen, for example woman or man.",
                 ),
             ],
             outputs=[
@@ -60,7 +61,7 @@ class PortraitLoadSubject(io.ComfyNode):
                 io.Clip.Output(display_name="clip", tooltip="The text encoder with the subject in it."),
                 io.String.Output(display_name="prompt words", tooltip="Trigger and class word, to put in the prompt."),
                 io.Custom("PORTRAIT_SUBJECT").Output(
-                    display_name="subject", tooltip="For choosing faces by likeness and for scoring it."
+                    display_name="subject", tooltip="For choosing faces by likeness, and for measuring likeness."
                 ),
             ],
         )
@@ -72,7 +73,7 @@ class PortraitLoadSubject(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, subject: str | None = None, **_: object) -> tuple[str | None, int]:
-        """Run again when the subject has been saved anew."""
+        """Run again when the subject has been saved again."""
         return subject, subjects.saved_at(subject or subjects.NONE, own_folder("subjects"))
 
     @classmethod
@@ -98,13 +99,14 @@ def with_lora(
     """
     from ..trainer.host import load_lora_for_models, load_torch_file
 
-    lora = load_torch_file(str(person.lora), safe_load=True)
+    lora: Any = load_torch_file(str(person.lora), safe_load=True)
     if fault := _overflow(lora):
         raise PortraitError(
             f"The LoRA of subject {person.name!r} cannot be used: {fault}, and the picture would be black; train the "
             "subject again, or copy its file again."
         )
     new_model, new_clip = load_lora_for_models(model, clip, lora, strength_model, strength_clip)
+    assert new_clip is not None
     pairs = ((new_model, model), (new_clip.patcher, clip.patcher))
     added = sum(_patches(new) - _patches(old) for new, old in pairs)
     # Layers of one name have other shapes in other models; ComfyUI would log each and go on without it.

@@ -29,8 +29,8 @@ class PortraitToneFilter(io.ComfyNode):
             node_id="PortraitToneFilter",
             display_name="Tone Filter",
             category="Portrait Studio/Tones",
-            description="Grades a picture with a tone preset, holding skin to its own hue, and gives the prompt words, "
-            "denoise and CFG for the image-to-image pass that follows.",
+            description="Grades a picture with a tone preset while skin keeps its hue. Also returns the prompt words, "
+            "denoise and CFG for the next image-to-image pass.",
             inputs=[
                 io.Image.Input("image", tooltip="The picture to grade."),
                 io.Combo.Input(
@@ -46,7 +46,8 @@ class PortraitToneFilter(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="How much of the LUT is applied; 0 gives the picture back untouched. The words stay.",
+                    tooltip="How much of the LUT to apply. 0 returns the picture unchanged, but still returns the "
+                    "words.",
                 ),
                 io.Float.Input(
                     "skin_protection",
@@ -54,21 +55,22 @@ class PortraitToneFilter(io.ComfyNode):
                     min=-1.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="How firmly skin keeps its own hue: 0 not at all, 1 wholly, below 0 as the preset says.",
+                    tooltip="How strictly skin keeps its hue: 0 not at all, 1 completely. Below 0 uses the value of "
+                    "the preset.",
                 ),
                 io.String.Input(
                     "prompt",
                     default="",
                     multiline=True,
                     optional=True,
-                    tooltip="Your prompt; the words of the tone are put before it.",
+                    tooltip="Your prompt. The words of the tone are added in front of it.",
                 ),
                 io.String.Input(
                     "negative",
                     default="",
                     multiline=True,
                     optional=True,
-                    tooltip="Your negative prompt; the negative words of the tone are put before it.",
+                    tooltip="Your negative prompt. The negative words of the tone are added in front of it.",
                 ),
             ],
             outputs=[
@@ -76,7 +78,7 @@ class PortraitToneFilter(io.ComfyNode):
                 io.String.Output(display_name="prompt", tooltip="The words of the tone, then your prompt."),
                 io.String.Output(display_name="negative", tooltip="The negative words of the tone, then yours."),
                 io.Float.Output(
-                    display_name="denoise", tooltip="How far the next pass may go without losing the person."
+                    display_name="denoise", tooltip="A denoise for the next pass that does not lose the person."
                 ),
                 io.Float.Output(display_name="cfg", tooltip="The CFG that suits the tone."),
             ],

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
 from ..portrait import subjects
 from ..portrait.disk import sha256
 from ..portrait.report import Limits
-from ..portrait.sheet import Tile, draw_sheet
 from ..portrait.tensors import image_photos, to_image
 from ..trainer import settings as train_settings
 from ..trainer.photo_set import PhotoSetOptions, prepare
-from .api import io, ui
+from .api import advanced, io, ui
 from .folders import own_folder
-from .notice import notice
+from .notice import notice, tell
 
-_OWN_VALUE = "0 as the preset says."
+_OWN_VALUE = "0 uses the value of the preset."
 
 
 class PortraitTrainLoRA(io.ComfyNode):
@@ -36,8 +34,9 @@ class PortraitTrainLoRA(io.ComfyNode):
             node_id="PortraitTrainLoRA",
             display_name="Train LoRA",
             category="Portrait Studio/Subjects",
-            description="Trains a LoRA of a person on the checkpoint that is loaded (SD1.5 or SDXL), judges every "
-            "checkpoint by its likeness to photos that training never saw, and keeps the best as a subject.",
+            description="Trains a LoRA of a person on the loaded checkpoint (SD1.5 or SDXL). Scores every saved step "
+            "by its likeness to photos that training never saw, and keeps the best one as a subject; a "
+            "copy of a training photo counts for nothing.",
             is_input_list=True,
             is_output_node=True,
             hidden=[io.Hidden.prompt, io.Hidden.unique_id, io.Hidden.extra_pnginfo],
@@ -46,13 +45,15 @@ class PortraitTrainLoRA(io.ComfyNode):
                 io.Clip.Input("clip", tooltip="The checkpoint's text encoder."),
                 io.Vae.Input("vae", tooltip="The checkpoint's VAE."),
                 io.Image.Input("images", tooltip="Ten to twenty photos of the person, as a list or a batch."),
-                io.String.Input("name", default="", tooltip="What the subject is called in Load Subject."),
+                io.String.Input("name", default="", tooltip="Name of the subject in Load Subject."),
                 io.String.Input(
                     "trigger",
                     default="ohwx",
-                    tooltip="The word that will call the person up; one that means nothing yet.",
+                    tooltip="The prompt word for the person. Choose a word that has no meaning yet.",
                 ),
-                io.String.Input("class_word", default="person", tooltip="What the person is: woman, man, person."),
+                io.String.Input(
+                    "class_word", default="person", tooltip="What kind of person it is: woman, man, person."
+                ),
                 io.Combo.Input(
                     "preset",
                     options=train_settings.names(),
@@ -66,62 +67,64 @@ class PortraitTrainLoRA(io.ComfyNode):
                     min=0,
                     max=2**63 - 1,
                     control_after_generate=False,
-                    tooltip="Training of the same photos with the same seed gives the same subject.",
+                    tooltip="Training with the same photos and the same seed gives the same subject.",
                 ),
                 io.Boolean.Input(
-                    "replace", default=False, tooltip="Train anew a subject of this name that exists already."
+                    "replace", default=False, tooltip="Allow training again if a subject with this name already exists."
                 ),
                 io.String.Input("names", optional=True, force_input=True, tooltip="The names of the photos."),
                 io.Custom("PORTRAIT_SUBJECT").Input(
-                    "person", optional=True, tooltip="Who it should be; else it is who most photos show."
+                    "person", optional=True, tooltip="Who it should be. Without it, the person in most photos."
                 ),
-                io.Int.Input("steps", default=0, min=0, max=100_000, optional=True, tooltip=f"Steps; {_OWN_VALUE}"),
-                io.Float.Input(
-                    "learning_rate",
-                    default=0.0,
-                    min=0.0,
-                    max=10.0,
-                    step=0.00001,
-                    round=False,
-                    optional=True,
-                    tooltip=f"Learning rate of the diffusion model's LoRA; {_OWN_VALUE}",
-                ),
-                io.Int.Input(
-                    "rank", default=0, min=0, max=320, optional=True, tooltip=f"Rank of the LoRA; {_OWN_VALUE}"
-                ),
-                io.Int.Input(
-                    "batch", default=0, min=0, max=256, optional=True, tooltip=f"Pictures a step; {_OWN_VALUE}"
-                ),
-                io.Int.Input(
-                    "resolution",
-                    default=0,
-                    min=0,
-                    max=2048,
-                    step=64,
-                    optional=True,
-                    tooltip=f"Pictures are trained at the area of a square of so many pixels; {_OWN_VALUE}",
-                ),
-                io.Boolean.Input(
-                    "train_text_encoder",
-                    default=False,
-                    optional=True,
-                    tooltip="Train the text encoder too, at half the learning rate.",
-                ),
-                io.Boolean.Input(
-                    "flip",
-                    default=False,
-                    optional=True,
-                    tooltip="Train on mirrored crops too; faces are not symmetrical, so this costs likeness.",
-                ),
-                io.Float.Input(
-                    "same_person",
-                    default=limits.same_person,
-                    min=-1.0,
-                    max=1.0,
-                    step=0.001,
-                    optional=True,
-                    tooltip="The likeness that makes two faces one person: 0.363 for photographs, about 0.67 for "
-                    "rendered heads.",
+                *advanced(
+                    io.Int.Input("steps", default=0, min=0, max=100_000, optional=True, tooltip=f"Steps; {_OWN_VALUE}"),
+                    io.Float.Input(
+                        "learning_rate",
+                        default=0.0,
+                        min=0.0,
+                        max=10.0,
+                        step=0.00001,
+                        round=False,
+                        optional=True,
+                        tooltip=f"Learning rate of the diffusion model's LoRA; {_OWN_VALUE}",
+                    ),
+                    io.Int.Input(
+                        "rank", default=0, min=0, max=320, optional=True, tooltip=f"Rank of the LoRA; {_OWN_VALUE}"
+                    ),
+                    io.Int.Input(
+                        "batch", default=0, min=0, max=256, optional=True, tooltip=f"Pictures per step; {_OWN_VALUE}"
+                    ),
+                    io.Int.Input(
+                        "resolution",
+                        default=0,
+                        min=0,
+                        max=2048,
+                        step=64,
+                        optional=True,
+                        tooltip=f"Pictures are trained with the area of a square of this side, in pixels; {_OWN_VALUE}",
+                    ),
+                    io.Boolean.Input(
+                        "train_text_encoder",
+                        default=False,
+                        optional=True,
+                        tooltip="Train the text encoder too, at half the learning rate.",
+                    ),
+                    io.Boolean.Input(
+                        "flip",
+                        default=False,
+                        optional=True,
+                        tooltip="Also train on mirrored crops. Faces are not symmetrical, so this costs likeness.",
+                    ),
+                    io.Float.Input(
+                        "same_person",
+                        default=limits.same_person,
+                        min=-1.0,
+                        max=1.0,
+                        step=0.001,
+                        optional=True,
+                        tooltip="Two faces with at least this likeness are the same person: 0.363 for photographs, "
+                        "about 0.67 for rendered heads.",
+                    ),
                 ),
             ],
             outputs=[
@@ -129,10 +132,14 @@ class PortraitTrainLoRA(io.ComfyNode):
                 io.Clip.Output(display_name="clip", tooltip="The text encoder with the subject in it."),
                 io.String.Output(display_name="prompt words", tooltip="Trigger and class word, to put in the prompt."),
                 io.Custom("PORTRAIT_SUBJECT").Output(
-                    display_name="subject", tooltip="For choosing faces by likeness and for scoring it."
+                    display_name="subject", tooltip="For choosing faces by likeness, and for measuring likeness."
                 ),
-                io.Image.Output(display_name="samples", tooltip="What the chosen checkpoint was judged by."),
-                io.Image.Output(display_name="curves", tooltip="Loss, likeness and words kept, step by step."),
+                io.Image.Output(
+                    display_name="samples", tooltip="The pictures that the chosen checkpoint was scored on."
+                ),
+                io.Image.Output(
+                    display_name="curves", tooltip="Loss, likeness and followed prompt words, step by step."
+                ),
                 io.String.Output(display_name="report", tooltip="The score on every checkpoint as JSON."),
             ],
         )
@@ -157,6 +164,7 @@ class PortraitTrainLoRA(io.ComfyNode):
         from ..trainer import run
         from ..trainer.host import ProgressBar
         from ..trainer.native import NativeModel
+        from ..trainer.progress import TrainingProgress
         from .subjects import with_lora
 
         images, names = given.pop("images"), given.pop("names", None)
@@ -166,10 +174,10 @@ class PortraitTrainLoRA(io.ComfyNode):
         limits = Limits(same_person=one.get("same_person", Limits().same_person))
         options = PhotoSetOptions(one["trigger"], one["class_word"], limits, flip=one.get("flip", False))
         person, embedder = _known(one.get("person"))
-        photos = prepare(pictures, names, options, person, embedder)
+        progress = TrainingProgress(partial(tell, cls.hidden.unique_id), ProgressBar(len(pictures)))
+        photos = prepare(pictures, names, options, person, embedder, progress.photo)
+        progress.phase("preparing the model")
         base = _checkpoint(cls.hidden.prompt, cls.hidden.unique_id)
-        bar = ProgressBar(chosen.steps)
-        observer = _observer(bar)
         with torch.inference_mode(False), torch.enable_grad():
             native = NativeModel(
                 one["model"],
@@ -183,15 +191,16 @@ class PortraitTrainLoRA(io.ComfyNode):
             )
             try:
                 job = run.TrainingJob(one["name"], chosen, base, one["replace"])
-                done = run.train(native, photos, job, own_folder("subjects"), observer)
+                done = run.train(native, photos, job, own_folder("subjects"), progress.observer)
             finally:
                 native.close()
         model, clip = with_lora(one["model"], one["clip"], done.subject, 1.0, 1.0)
         samples = torch.cat([to_image(picture) for picture in done.pictures])
         facts = _facts(done)
-        said = notice("training", done.warnings, _sentence(done), **facts)
+        told = done.report.as_dict()
+        said = notice("training", done.warnings, _sentence(done), **facts, report=told)
         said |= ui.PreviewImage(samples, cls=cls).as_dict()
-        report = json.dumps({**facts, "warnings": done.warnings}, ensure_ascii=False, indent=1)
+        report = json.dumps({**facts, "report": told, "warnings": done.warnings}, ensure_ascii=False, indent=1)
         words = done.subject.prompt_words
         return io.NodeOutput(model, clip, words, done.subject, samples, to_image(done.curves), report, ui=said)
 
@@ -214,24 +223,6 @@ def _known(person: Any) -> tuple[Any, Any]:
     from ..portrait import identity
 
     return identity.known_faces(person, []) if person is not None else (None, None)
-
-
-def _observer(bar: Any) -> Any:
-    """Return what tells the canvas: the bar for steps, and the judged pictures side by side as a preview."""
-    from ..trainer.session import TrainingObserver
-
-    place = {"step": 0}
-
-    def step(done: int, total: int, loss: float) -> None:
-        place["step"] = done
-        bar.update_absolute(done, total)
-
-    def pictures(at: int, shown: list[np.ndarray]) -> None:
-        tiles = [Tile(Image.fromarray(picture), "") for picture in shown]
-        sheet = draw_sheet(tiles, f"step {at}", columns=min(4, len(tiles)), cell=256)
-        bar.update_absolute(place["step"], None, ("JPEG", sheet, 1024))
-
-    return TrainingObserver(step, pictures)
 
 
 def _checkpoint(prompt: Mapping[str, Any] | None, node: str | None) -> dict[str, str]:
@@ -268,7 +259,9 @@ def _sentence(done: Any) -> str:
     chosen = done.chosen
     which = f"fusion of steps {_listed(chosen.fused)}" if chosen.fused else f"checkpoint of step {chosen.step}"
     before = done.scores[0].likeness
-    return f"{done.subject.name}: {which}, likeness {chosen.likeness:.2f} (before {before:.2f})"
+    words = f"{done.subject.name}: {which}, likeness {chosen.likeness:.2f} (before {before:.2f})"
+    band = done.report.band
+    return f"{words}; real photos {band.low:.2f} to {band.high:.2f}" if band else words
 
 
 def _listed(steps: Sequence[int]) -> str:

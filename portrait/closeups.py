@@ -14,9 +14,9 @@ from .faces import Face, detect, refine_all
 from .originals import AnyPhoto, Original, as_photo
 
 # A face whose box has a shorter side in the reduced photo gets its closer look in pixels of the file. Only that look: a
-# search of the region begins elsewhere than one of the whole photo does, which moved likeness by up to .12 and training
-# crops by a tenth (ten photos of 48 MP, benchmarks/phone_photos.py); so it is .990 or more, and crops overlap by .99.
-# The whole photo moved by one pixel gives .97. The closer look needs 206 px a face; below 300 px sharpness falls.
+# search of the region would begin elsewhere than one of the whole photo, and end in other landmarks. The closer look
+# itself sees a face at REFINE_SIDE / REFINE_RATIO = 206 px (face_search); the rest is for the sharpness measured.
+# benchmarks/phone_photos.py compares likeness, sharpness and training crops with those of whole photos.
 CLEAR = 320
 # The side of the region that is read, in face sides: room for the closer look (1.4) however far the head leans.
 REACH = 2.2

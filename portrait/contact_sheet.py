@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from .lettering import FAINT, INK, PAPER, elided, font, printable, wrapped
 from .originals import AnyPhoto, as_photo
-from .report import Report, Verdict
+from .report import PhotoReport, Verdict
 
 CELL = 240
 GAP = 20
@@ -22,7 +22,7 @@ RED = (196, 38, 38)
 BLUE = (29, 78, 190)
 
 
-def draw(photos: Sequence[AnyPhoto], report: Report) -> np.ndarray:
+def draw(photos: Sequence[AnyPhoto], report: PhotoReport) -> np.ndarray:
     """Return the contact sheet `[H, W, 3]` (RGB, uint8) of photos and the report on them; each is looked at in turn."""
     count = len(report.verdicts)
     columns = min(MOST_COLUMNS, max(3, math.ceil(math.sqrt(count * 1.4))))
@@ -44,7 +44,7 @@ def draw(photos: Sequence[AnyPhoto], report: Report) -> np.ndarray:
     return np.asarray(sheet)
 
 
-def _heading(report: Report) -> str:
+def _heading(report: PhotoReport) -> str:
     words = f"{len(report.accepted)} of {len(report.verdicts)} photos accepted"
     if report.held_out:
         words += f", {len(report.held_out)} of them held out of training"

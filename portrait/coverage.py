@@ -24,6 +24,6 @@ def missing(verdicts: Sequence[Verdict]) -> list[str]:
     yaws = [verdict.quality.yaw for verdict in verdicts if verdict.accepted and verdict.quality]
     wanted = []
     if len(yaws) < LEAST_ACCEPTED:
-        least = f"{LEAST_ACCEPTED} are the least that teach a face, 10 to 20 are better"
+        least = f"{LEAST_ACCEPTED} are needed at least, 10 to 20 are better"
         wanted.append(f"add photos: {len(yaws)} accepted, {least}")
     return wanted + [f"add {view}" for view, low, high in VIEWS if not any(low <= yaw < high for yaw in yaws)]

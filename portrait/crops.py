@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+import numpy as np
 import torch
 
 from .colour_match import match_colour
@@ -20,6 +22,7 @@ from .sampling import PADDINGS, resize, sample, window
 MASK_GROWTH = 1.15
 MASK_INNER, MASK_OUTER = 0.9, 1.15
 BACK_PROJECTIONS = 2
+Coordinate = TypeVar("Coordinate", float, np.ndarray)
 LEAST_OPACITY = 0.5 / 255  # below it nothing of a crop is seen, but a change of size leaves such values beside a mask
 
 
@@ -42,8 +45,8 @@ class Region:
     angle: float
     face: Face
 
-    def to_crop(self, x: float, y: float, size: int) -> tuple[float, float]:
-        """Return where a point of the picture lies in the crop of `size` x `size` px."""
+    def to_crop(self, x: Coordinate, y: Coordinate, size: int) -> tuple[Coordinate, Coordinate]:
+        """Return where a point of the picture (or an array of them) is in the crop of `size` x `size` px."""
         angle = math.radians(self.angle)
         dx, dy = x - self.centre[0], y - self.centre[1]
         scale = size / self.side
@@ -55,7 +58,7 @@ class Region:
 
 @dataclass(frozen=True)
 class FaceCrops:
-    """What paste() needs: the size of the pictures the crops were cut from, and one region a crop, in their order."""
+    """What paste() needs: the size of the pictures the crops were cut from, and one region per crop, in their order."""
 
     height: int
     width: int
@@ -93,7 +96,7 @@ def _snapped(centre: float, side: float) -> float:
 
 
 def cut(images: torch.Tensor, crops: FaceCrops, size: int, padding: str = "reflect") -> torch.Tensor:
-    """Return the crops `[N, size, size, C]`; what lies outside the picture is filled as `padding` says.
+    """Return the crops `[N, size, size, C]`; what is outside the picture is filled as `padding` says.
 
     Raises CropError for an unknown padding or images of another size than the plan's.
     """
@@ -115,7 +118,7 @@ def face_masks(crops: FaceCrops, size: int, device: torch.device | str = "cpu") 
 
 
 def radius(region: Region, size: int, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return how far points of the crop of `size` px lie from the middle of the face: 1 on the border of its ellipse.
+    """Return how far points of the crop of `size` px are from the middle of the face: 1 on the border of its ellipse.
 
     The ellipse is the detector's box grown by MASK_GROWTH. YuNet's box stands upright in the picture; the face in it
     leans by its roll.
@@ -252,7 +255,7 @@ def _place_one(
     only: torch.Tensor | None,
     keep_colour: torch.Tensor | None,
 ) -> _Piece:
-    """Return the crop as it lies in the picture; the masks are `[s, s, 1]`."""
+    """Return the crop at its place in the picture; the masks are `[s, s, 1]`."""
     if colour_match > 0:
         mask = face_masks(FaceCrops(0, 0, (region,)), patch.shape[0], image.device)[0]
         beneath = _cut_one(image, region, patch.shape[0], "edge")

@@ -18,35 +18,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from . import reading
 from .errors import PortraitError
+from .upright import Box, eight_bit, flattened, flips, is_plain, orientation, upright_rgb
 
 # Pillow opens many more, and hands PostScript to Ghostscript. MPO, the phones' file of several JPEGs, opens as JPEG.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
+SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif", "HEIF": ".heic"}  # the others are called as their format
 HEIF_SUFFIXES = frozenset({".heic", ".heif"})
 # Phones with a 108 MP sensor save 12,000 x 9,000 px; as float32 a picture of 120 MP already takes 1.4 GB.
 MAX_SIDE = 20_000
 MAX_PIXELS = 120_000_000
-PAPER = (255, 255, 255)
 JPEG_SCALES = (8, 4, 2)
 # A reduced picture may have fewer pixels than it could, down to this part, when JPEG decodes straight to that size.
 LEAST_PART = 0.6
+REDUCING_GAP = 3.0  # how much finer than wanted a picture is averaged in whole numbers of pixels first (Pillow's word)
 ONE_AT_A_TIME = 16_000_000  # pixels; decoded pictures above it are never held by two threads at once
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 _large = threading.Lock()
-
-Box = tuple[int, int, int, int]
 
 
 class PhotoError(PortraitError):
@@ -58,7 +49,7 @@ class PhotoError(PortraitError):
 
 @dataclass(frozen=True)
 class Patch:
-    """A region of a picture: RGB uint8 `[h, w, 3]`, and where it lies.
+    """A region of a picture: RGB uint8 `[h, w, 3]`, and where it is.
 
     The point (x, y) of the patch is (left + x * scale, top + y * scale) of the whole upright picture, in pixels.
     """
@@ -90,7 +81,7 @@ def read_rgb(path: Path, formats: Sequence[str] = FORMATS) -> np.ndarray:
 def read_whole(path: Path) -> np.ndarray:
     """Return a photograph as RGB uint8 `[H, W, 3]`, upright, in sRGB; see photos.read. Raises PhotoError."""
     with _photograph(path) as picture, _decoded(picture) as frame:
-        return np.asarray(_finished(frame, picture))
+        return upright_rgb(frame, orientation(picture), picture.info.get("icc_profile"))
 
 
 def read_reduced(path: Path, most: int) -> tuple[np.ndarray, tuple[int, int]]:
@@ -102,32 +93,44 @@ def read_reduced(path: Path, most: int) -> tuple[np.ndarray, tuple[int, int]]:
         size = picture.size
         _draft(picture, _scale_for_area(size, most))
         with _decoded(picture) as frame:
-            frame = _shrunk(frame, picture, most)
-            width, height = size[::-1] if _orientation(picture) >= 5 else size
-            return np.asarray(_finished(frame, picture)), (width, height)
+            turn, profile = orientation(picture), picture.info.get("icc_profile")
+            factor = math.sqrt(most / (frame.width * frame.height))
+            if factor < 1:
+                less = max(1, math.floor(frame.width * factor)), max(1, math.floor(frame.height * factor))
+                whole = (0, 0, *frame.size)
+                if not is_plain(frame):  # Pillow would copy all of it, so the means are made on the way
+                    side = max(1, int(1 / factor / REDUCING_GAP))
+                    whole = (0, 0, frame.width / side, frame.height / side)
+                    frame, profile = flattened(frame, profile, side), None
+                frame = frame.resize(less, Image.Resampling.LANCZOS, whole, REDUCING_GAP)
+            width, height = size[::-1] if turn >= 5 else size
+            return upright_rgb(frame, turn, profile), (width, height)
 
 
 def read_regions(path: Path, boxes: Sequence[Box], least: int) -> list[Patch]:
     """Return regions of a photograph; `boxes` are (left, top, right, bottom) in pixels of the whole upright picture.
 
     The file is decoded once. A region keeps at least `least` pixels along its longer side where the photograph has
-    them; a JPEG is not decoded finer than that takes. What lies outside the picture is left out. Raises PhotoError.
+    them; a JPEG is not decoded finer than that takes. What is outside the picture is left out. Raises PhotoError.
     """
     with _photograph(path) as picture:
         stored = picture.size
         longest = min((max(right - left, bottom - top) for left, top, right, bottom in boxes), default=0)
         scale = _draft(picture, next((scale for scale in JPEG_SCALES if longest >= scale * least), 1))
         with _decoded(picture) as frame:
-            turn = _orientation(picture)
+            turn = orientation(picture)
             return [_patch(frame, picture, stored, box, scale, turn) for box in boxes]
 
 
-def check(path: Path) -> None:
-    """Decode a photograph to its end, in as little memory as its format allows. Raises PhotoError as `read` does."""
+def check(path: Path) -> str:
+    """Decode a photograph to its end, in as little memory as its format allows, and return the suffix for that format.
+
+    What the file's own name ends with may be wrong, or a part of somebody's name. Raises PhotoError as `read` does.
+    """
     with _photograph(path) as picture:
         _draft(picture, JPEG_SCALES[0])
         with _decoded(picture):
-            pass
+            return SUFFIXES.get(picture.format or "", f".{(picture.format or 'png').lower()}")
 
 
 @contextlib.contextmanager
@@ -153,7 +156,7 @@ def _photograph(path: Path) -> Iterator[Image.Image]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a photograph's file as it is. Raises PhotoError when it is no file, empty or too large."""
+    """Return a photograph's file as it is. Raises PhotoError when it is not a file, empty or too large."""
     try:
         data = reading.read(path, "photo")
     except reading.FolderError:
@@ -171,7 +174,7 @@ def _decoded(picture: Image.Image) -> Iterator[Image.Image]:
     large = picture.width * picture.height > ONE_AT_A_TIME
     with _large if large else contextlib.nullcontext():
         picture.load()
-        yield _eight_bit(picture)
+        yield eight_bit(picture)
 
 
 def _draft(picture: Image.Image, scale: int) -> int:
@@ -190,16 +193,6 @@ def _scale_for_area(size: tuple[int, int], most: int) -> int:
     return next((scale for scale in JPEG_SCALES if area >= LEAST_PART * most * scale**2), 1)
 
 
-def _shrunk(frame: Image.Image, picture: Image.Image, most: int) -> Image.Image:
-    factor = math.sqrt(most / (frame.width * frame.height))
-    if factor >= 1:
-        return frame
-    if frame.mode in ("P", "PA", "1") or "transparency" in frame.info:
-        frame = frame.convert("L" if frame.mode == "1" else "RGBA")
-    size = max(1, math.floor(frame.width * factor)), max(1, math.floor(frame.height * factor))
-    return frame.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-
-
 def _patch(frame: Image.Image, picture: Image.Image, stored: tuple[int, int], box: Box, scale: int, turn: int) -> Patch:
     width, height = stored[::-1] if turn >= 5 else stored
     left, top = min(max(0, box[0]), width - 1), min(max(0, box[1]), height - 1)
@@ -208,7 +201,7 @@ def _patch(frame: Image.Image, picture: Image.Image, stored: tuple[int, int], bo
     inner = left // scale, top // scale, math.ceil(right / scale), math.ceil(bottom / scale)
     covered = inner[0] * scale, inner[1] * scale, inner[2] * scale, inner[3] * scale
     lies = _as_upright(covered, width, height, turn)
-    return Patch(np.asarray(_finished(frame.crop(inner), picture)), lies[0], lies[1], scale)
+    return Patch(upright_rgb(frame, turn, picture.info.get("icc_profile"), inner), lies[0], lies[1], scale)
 
 
 def _as_stored(box: Box, width: int, height: int, turn: int) -> Box:
@@ -225,42 +218,16 @@ def _as_upright(box: Box, width: int, height: int, turn: int) -> Box:
 
 def _flipped(box: Box, width: int, height: int, turn: int) -> Box:
     left, top, right, bottom = box
-    if turn in (2, 3, 6, 7):
+    sideways, upside_down = flips(turn)
+    if sideways:
         left, right = width - right, width - left
-    if turn in (3, 4, 7, 8):
+    if upside_down:
         top, bottom = height - bottom, height - top
     return left, top, right, bottom
 
 
-def _orientation(picture: Image.Image) -> int:
-    """Return the EXIF orientation of a decoded picture, 1 to 8; a damaged EXIF block leaves it as it is stored."""
-    with contextlib.suppress(SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
-        turn = picture.getexif().get(ExifTags.Base.Orientation, 1)
-        return turn if turn in TURNS else 1
-    return 1
-
-
-def _finished(frame: Image.Image, picture: Image.Image) -> Image.Image:
-    """Return a frame of a picture, or a part of one, as upright RGB in sRGB."""
-    profile = picture.info.get("icc_profile")
-    turn = _orientation(picture)
-    if turn in TURNS:
-        frame = frame.transpose(TURNS[turn])
-    alpha = None
-    if frame.mode == "P" or "transparency" in frame.info:
-        frame = frame.convert("RGBA")
-    if frame.mode in ("LA", "RGBA", "PA", "La", "RGBa"):
-        frame = frame.convert("RGBA") if frame.mode != "LA" else frame
-        alpha = frame.getchannel("A")
-        frame = frame.convert("L" if frame.mode == "LA" else "RGB")
-    frame = _srgb(frame, profile)
-    if alpha is not None:
-        frame = Image.composite(frame, Image.new("RGB", frame.size, PAPER), alpha)
-    return frame
-
-
 class _Strictness:
-    """Refuses truncated files even if another pack told Pillow to accept them; our size check replaces its warning.
+    """Refuses truncated files even if another pack made Pillow accept them; our size check replaces its warning.
 
     Both are settings of the process, so the first thread to come in changes them and the last one to leave restores
     them.
@@ -290,6 +257,11 @@ class _Strictness:
 _strict_pillow = _Strictness()
 
 
+def strict() -> contextlib.AbstractContextManager[None]:
+    """Refuse truncated pictures within the block, whatever another pack set in Pillow."""
+    return _strict_pillow
+
+
 def _giant(name: str, size: tuple[int, int] | None = None) -> str:
     dimensions = f"{size[0]} x {size[1]} px" if size else "far more pixels than a photo"
     return (
@@ -301,38 +273,6 @@ def _giant(name: str, size: tuple[int, int] | None = None) -> str:
 def _refuse_giants(name: str, size: tuple[int, int]) -> None:
     if max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
         raise PhotoError(_giant(name, size))
-
-
-def _eight_bit(picture: Image.Image) -> Image.Image:
-    """Return pictures of 16 and 32 bit a sample scaled to 8 bit, and every other picture as it is.
-
-    Pillow itself clips them (mode I;16 and I) or truncates them (F) when it converts.
-    """
-    if picture.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(picture).astype(np.uint16) / 257.0 + 0.5).astype(np.uint8))
-    if picture.mode == "I":  # 16-bit greyscale in older Pillows, or true 32-bit integers
-        values = np.asarray(picture).astype(np.float64)
-        return _scaled(values, 65535.0 if values.max(initial=0) <= 65535 else 2.0**31 - 1)
-    if picture.mode == "F":  # floating point TIFFs hold 0..1 by convention, some hold 0..255
-        values = np.nan_to_num(np.asarray(picture).astype(np.float64))
-        return _scaled(values, 1.0 if values.max(initial=0) <= 1.0 else 255.0)
-    return picture
-
-
-def _scaled(values: np.ndarray, top: float) -> Image.Image:
-    return Image.fromarray((np.clip(values / top, 0, 1) * 255 + 0.5).astype(np.uint8))
-
-
-def _srgb(frame: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return the frame as RGB, through its ICC profile when it has one that fits."""
-    if profile and frame.mode in ("RGB", "L", "CMYK"):
-        with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            converted = ImageCms.profileToProfile(
-                frame, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-            if converted is not None:
-                return converted
-    return frame.convert("RGB")
 
 
 def _is_heif(data: bytes) -> bool:

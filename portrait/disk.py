@@ -25,28 +25,27 @@ def write(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
 
 
-def write_new(path: Path, content: bytes) -> bool:
-    """Write a file as `write` does, unless there is one of the name; return whether it was written. Raises OSError."""
-    if path.exists():
+def place_new(beside: Path, path: Path) -> bool:
+    """Give a written file of the same disk the name `path`, unless that is taken; return whether it got it.
+
+    The content is on the disk before the name is. `beside` is gone afterwards, or is left where it was. Raises OSError.
+    """
+    if os.path.lexists(path):
         return False
-    beside = path.with_name(f".{secrets.token_hex(8)}.part")
+    sync(beside)
     try:
-        beside.write_bytes(content)
-        _sync(beside)
+        os.link(beside, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links
         try:
-            os.link(beside, path)
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL))
         except FileExistsError:
             return False
-        except OSError:  # a file system without hard links
-            try:
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL))
-            except FileExistsError:
-                return False
-            beside.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-    _sync_folder(path.parent)
+        beside.replace(path)
+    else:
+        beside.unlink()
+    sync_folder(path.parent)
     return True
 
 
@@ -60,12 +59,12 @@ def writing(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         yield beside
-        _sync(beside)
+        sync(beside)
         beside.replace(path)
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def sha256(path: Path) -> str:
@@ -87,12 +86,13 @@ def parse_toml(text: str) -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def _sync(file: Path) -> None:
+def sync(file: Path) -> None:
+    """Bring a file's content to the disk. Raises OSError."""
     with file.open("rb+") as opened:
         os.fsync(opened.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk; Windows does so by itself, and some network file systems never do."""
     if os.name == "posix":
         opened = os.open(folder, os.O_RDONLY)

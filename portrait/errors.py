@@ -1,6 +1,15 @@
 """What the studio says when it cannot go on."""
 
 
+def _show_as_the_pack(error: type) -> None:
+    """Give an error class the name that a person may read.
+
+    ComfyUI puts module and class before the sentence, and the module of a pack begins with the folder that it is
+    installed in; of a class of "builtins" it shows the qualified name alone.
+    """
+    error.__module__, error.__qualname__ = "builtins", "Portrait Studio"
+
+
 class PortraitError(Exception):
     """A failure that a person can act on.
 
@@ -9,12 +18,12 @@ class PortraitError(Exception):
     are listed in runner/client/errors.json.
     """
 
-    # ComfyUI shows an error's module, which for a pack begins with the folder that it is installed in.
-    __module__ = "portrait_studio"
-
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.__module__ = PortraitError.__module__
+        _show_as_the_pack(cls)
 
     key = "failed"
     exit_code = 1
+
+
+_show_as_the_pack(PortraitError)

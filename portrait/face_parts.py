@@ -22,6 +22,10 @@ from .poses.layout import BODY_POINTS, POINTS
 LEAST_UNIT = 0.3
 EYE = (0.36, 0.22)
 LIPS = (0.54, 0.26)
+BROW = (0.46, 0.2)
+BROW_ABOVE = 0.38  # of its eye
+NOSTRILS = (0.34, 0.13)
+NOSTRILS_BELOW = 0.13  # the tip of the nose
 SOFT = 0.25  # the share of an ellipse's radius over which it fades
 
 
@@ -42,6 +46,24 @@ def lips(crops: FaceCrops, size: int, device: torch.device | str = "cpu") -> tor
         (left_x, left_y), (right_x, right_y) = region.face.landmarks[3:5]
         middle = ((left_x + right_x) / 2, (left_y + right_y) / 2)
         found.append(_spots(region, size, [middle], LIPS, device))
+    return _stacked(found, size)
+
+
+def brows(crops: FaceCrops, size: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Return where the eyebrows are, `[N, size, size]`, 0..1."""
+    found = []
+    for region in crops.regions:
+        above = [_along(region.face, place, -BROW_ABOVE) for place in region.face.landmarks[:2]]
+        found.append(_spots(region, size, above, BROW, device))
+    return _stacked(found, size)
+
+
+def nostrils(crops: FaceCrops, size: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Return where the nostrils are, `[N, size, size]`, 0..1."""
+    found = []
+    for region in crops.regions:
+        below = _along(region.face, region.face.landmarks[2], NOSTRILS_BELOW)
+        found.append(_spots(region, size, [below], NOSTRILS, device))
     return _stacked(found, size)
 
 
@@ -70,6 +92,17 @@ def head_points(faces: Sequence[Face]) -> np.ndarray:
     return points
 
 
+def eye_distance(face: Face) -> float:
+    """Return the distance between the eyes in pixels, or what the box's width allows where a profile hides one."""
+    return max(math.dist(face.landmarks[0], face.landmarks[1]), LEAST_UNIT * face.box[2])
+
+
+def _along(face: Face, place: tuple[float, float], distance: float) -> tuple[float, float]:
+    """Return the point so many eye distances down the face from a place."""
+    lean, length = math.radians(face.roll), distance * eye_distance(face)
+    return place[0] - length * math.sin(lean), place[1] + length * math.cos(lean)
+
+
 def _stacked(masks: list[torch.Tensor], size: int) -> torch.Tensor:
     return torch.stack(masks) if masks else torch.zeros((0, size, size))
 
@@ -82,7 +115,7 @@ def _spots(
     device: torch.device | str,
 ) -> torch.Tensor:
     face, scale = region.face, size / region.side
-    unit = max(math.dist(face.landmarks[0], face.landmarks[1]), LEAST_UNIT * face.box[2]) * scale
+    unit = eye_distance(face) * scale
     lean = math.radians(face.roll - region.angle)
     axis = torch.arange(size, device=device, dtype=torch.float32) + 0.5
     y, x = torch.meshgrid(axis, axis, indexing="ij")

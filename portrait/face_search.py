@@ -37,7 +37,7 @@ NMS_THRESHOLD, NMS_FIRST = 0.3, 5000  # OpenCV's own defaults for FaceDetectorYN
 AT_ONCE = {"cpu": 640 * 640}
 AT_ONCE_ELSEWHERE = 16 * 640 * 640
 
-View = tuple[int, torch.Tensor]
+TurnedPicture = tuple[int, torch.Tensor]
 """The number of a picture and what is seen of it, float32 `[3, H, W]`, 0..255."""
 
 
@@ -64,7 +64,7 @@ def _whole(
 ) -> Iterator[tuple[int, list[Face]]]:
     """Look at whole pictures, their longest side scaled to `side` or doubled, whichever is less."""
 
-    def views() -> Iterator[View]:
+    def views() -> Iterator[TurnedPicture]:
         for index in which:
             high, wide = pictures[index].shape[:2]
             scale = min(side, 2 * max(high, wide)) / max(high, wide)
@@ -90,9 +90,9 @@ def _within(point: tuple[float, float], width: int, height: int) -> bool:
     return 0 <= point[0] <= width and 0 <= point[1] <= height
 
 
-def look(views: Iterable[View], min_score: float) -> Iterator[tuple[int, list[Face]]]:
+def look(views: Iterable[TurnedPicture], min_score: float) -> Iterator[tuple[int, list[Face]]]:
     """Run the network on views as they are and return the faces of each, in px of the view, the surest first."""
-    waiting: dict[tuple[int, int], list[View]] = {}
+    waiting: dict[tuple[int, int], list[TurnedPicture]] = {}
     for number, view in views:
         high, wide = (math.ceil(side / yunet.STEP) * yunet.STEP for side in view.shape[1:])
         batch = waiting.setdefault((high, wide), [])
@@ -103,7 +103,7 @@ def look(views: Iterable[View], min_score: float) -> Iterator[tuple[int, list[Fa
         yield from _look_at_once(batch, min_score)
 
 
-def _look_at_once(batch: Sequence[View], min_score: float) -> Iterator[tuple[int, list[Face]]]:
+def _look_at_once(batch: Sequence[TurnedPicture], min_score: float) -> Iterator[tuple[int, list[Face]]]:
     pictures = torch.stack([view for _, view in batch]).contiguous(memory_format=torch.channels_last)
     with torch.autocast(pictures.device.type, enabled=False):
         rows = yunet.decoded(yunet.network(str(pictures.device))(pictures))

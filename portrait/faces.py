@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from . import workers
 from .errors import PortraitError
 from .face import Face
 
@@ -41,8 +42,9 @@ def detect(image: Picture, min_score: float = 0.6, refine: bool = True) -> list[
 def detect_all(images: Sequence[Picture], min_score: float = 0.6, refine: bool = True) -> list[list[Face]]:
     """Return the faces of each picture as `detect` does, faster than one by one.
 
-    The pictures may differ in size. Tensors are searched on the device that they are on. Beside other pictures the
-    numbers of a face may differ by rounding (about 1e-4 px).
+    The pictures may differ in size. Tensors are searched on the device that they are on: together on a card, where
+    beside other pictures the numbers of a face may differ by rounding (about 1e-4 px), and one for each core on a
+    processor.
 
     Raises FaceError when one is not such a picture.
     """
@@ -55,6 +57,8 @@ def detect_all(images: Sequence[Picture], min_score: float = 0.6, refine: bool =
             raise FaceError(
                 f"Faces are looked for in RGB uint8 pictures [H, W, 3], not in {image.dtype} {list(image.shape)}."
             )
+    if len(images) > 1 and all(isinstance(image, np.ndarray) or image.device.type == "cpu" for image in images):
+        return list(workers.each(images, lambda image: search([image], min_score, refine)[0]))
     return search(images, min_score, refine)
 
 
@@ -78,8 +82,8 @@ def choose(
     """Return the chosen faces, the best first.
 
     `how` is one of CHOICES: `all` keeps the given order, every other word picks one face unless `max_faces` asks for
-    more. `size` is (width, height) of the picture, needed for `centre`; `likeness` tells how much a face is the person,
-    needed for `likeness`; `max_faces` 0 means no limit for `all` and one face otherwise.
+    more. `size` is (width, height) of the picture, needed for `centre`; `likeness` says how much a face looks like the
+    person, needed for `likeness`; `max_faces` 0 means no limit for `all` and one face otherwise.
 
     Raises FaceError for an unknown word or a missing likeness.
     """

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 # With d = 1 - cosine: a group whose mean d to a person is more than FAR times the person's own mean d is another
-# person. Twelve photos each of six rendered people, mixed in pairs: at most 1.7 between photos of one person, at least
-# 2.8 to another's. Photographs with SFace, at a mean cosine of .65 within and .1 between people: 2.6.
+# person. Photographs with SFace, at a mean cosine of .65 within and .1 between people, have .9 / .35 = 2.6;
+# tests/portrait/test_grouping.py mixes the photos of rendered people.
 FAR = 2.2
 # The least mean d that a person is given credit for: a burst of shots is more alike than the person is.
 LEAST_SPREAD = 0.17
@@ -36,7 +36,7 @@ class Person:
 def people(embeddings: np.ndarray, photos: Sequence[int], same_person: float) -> list[Person]:
     """Return the persons among faces, who is in most photos first.
 
-    `embeddings` `[N, D]` have length 1; `photos` tells the photo of each face. Two groups are never one person whose
+    `embeddings` `[N, D]` have length 1; `photos` has the photo of each face. Two groups are never one person whose
     mean cosine is below `same_person`.
     """
     count = len(embeddings)

@@ -1,6 +1,6 @@
 """How much a face looks like a person: embeddings, references and cosine likeness.
 
-SFace ships with the pack. InsightFace is used only on request, when it is installed and its weights already lie on the
+SFace ships with the pack. InsightFace is used only on request, when it is installed and its weights are already on the
 disk; nothing is ever downloaded, and its published weights are for non-commercial research only.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from . import workers
 from .alignment import TEMPLATE_SIDE
 from .closeups import close_ups_of
 from .errors import PortraitError
@@ -29,8 +30,8 @@ BACKENDS = tuple(SAME_PERSON)
 INSIGHTFACE_PACK = "buffalo_l"
 INSIGHTFACE_HOMES: list[Path] = []
 """Folders with a sub-folder models/buffalo_l; the nodes put ComfyUI's models/insightface here."""
-AT_ONCE = {"cpu": 4}
-"""How many faces go through SFace at once; more only leave a processor's cache."""
+AT_ONCE = {"cpu": 1}
+"""How many faces go through SFace at once; on a processor each core has its own."""
 AT_ONCE_ELSEWHERE = 256
 
 
@@ -48,7 +49,7 @@ class Embedder(Protocol):
         ...
 
 
-class SFace:
+class SFaceEmbedder:
     """SFace (128 numbers)."""
 
     name = "sface"
@@ -63,14 +64,17 @@ class SFace:
         if len(faces) == 0:
             return np.zeros((0, sface.SIZE), np.float32)
         kind, network = faces.device.type, sface.network(str(faces.device))
-        with torch.inference_mode(), torch.autocast(kind, enabled=False):
-            found = [
-                network(part.permute(0, 3, 1, 2).float()) for part in faces.split(AT_ONCE.get(kind, AT_ONCE_ELSEWHERE))
-            ]
-            return torch.cat(found).cpu().numpy()
+
+        def look(part: torch.Tensor) -> torch.Tensor:
+            with torch.inference_mode(), torch.autocast(kind, enabled=False):
+                return network(part.permute(0, 3, 1, 2).float())
+
+        parts = faces.split(AT_ONCE.get(kind, AT_ONCE_ELSEWHERE))
+        found = workers.each(parts, look) if kind == "cpu" and len(parts) > 1 else map(look, parts)
+        return torch.cat(list(found)).cpu().numpy()
 
 
-class InsightFace:
+class InsightFaceEmbedder:
     """A recognition model of InsightFace (512 numbers) from weights already on the disk."""
 
     name = "insightface"
@@ -108,7 +112,7 @@ def embedder(backend: str = "sface") -> Embedder:
     if backend not in BACKENDS:
         raise IdentityError(f"Unknown likeness backend {backend!r}; choose one of {', '.join(BACKENDS)}.")
     if backend == "sface":
-        return SFace()
+        return SFaceEmbedder()
     model = insightface_weights()
     if model is None:
         raise IdentityError(
@@ -117,7 +121,7 @@ def embedder(backend: str = "sface") -> Embedder:
             "sface."
         )
     try:
-        return InsightFace(model)
+        return InsightFaceEmbedder(model)
     except ImportError as error:
         raise IdentityError(
             "InsightFace is not installed: install insightface and onnxruntime, or use sface."
@@ -198,8 +202,13 @@ def likeness(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.clip(normalised(first) @ normalised(second), -1.0, 1.0))
 
 
+def rounded(likeness: float | None) -> float | None:
+    """Return a likeness as JSON holds it: with four digits, None where none was measured."""
+    return None if likeness is None else round(likeness, 4)
+
+
 def likeness_to(image: np.ndarray, person: np.ndarray, with_embedder: Embedder) -> Callable[[Face], float]:
-    """Return the function that tells how much a face of this picture is the person."""
+    """Return the function that measures how much a face of this picture looks like the person."""
 
     def measured(face: Face) -> float:
         return likeness(embed(image, face, with_embedder), person)

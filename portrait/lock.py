@@ -41,7 +41,7 @@ def locked(store: Path, subject: str) -> Iterator[None]:
 
     `store` is the folder of all subjects and `subject` the name of a folder in it; neither has to exist. The lock is a
     folder of its own in `store`, never removed: removing a lock that somebody is about to take lets two in. It is named
-    by a hash, so that nothing tells the name of a subject that was deleted.
+    by a hash, so that nothing reveals the name of a deleted subject.
 
     Raises BusyError when somebody else holds it, LockError when the disk refuses.
     """

@@ -42,7 +42,7 @@ def choose(kind: str, name: str, names: Iterable[str]) -> str:
 
 
 def refusal(kind: str, name: str | None, names: Iterable[str]) -> str | None:
-    """Return the sentence with which `choose` would refuse, None if it would not; no name yet is no fault."""
+    """Return the sentence with which `choose` would refuse, None if it would not; no name yet is not a fault."""
     try:
         if name is not None:
             choose(kind, name, names)
@@ -69,6 +69,6 @@ def files(folders: Sequence[Path], suffixes: Sequence[str]) -> dict[str, Path]:
 
 
 def fingerprint(name: str | None, folders: Sequence[Path], suffixes: Sequence[str]) -> tuple[str | None, int]:
-    """Return what changes when another preset is chosen or its file is saved anew: its name and time in ns."""
+    """Return what changes when another preset is chosen or its file is saved again: its name and time in ns."""
     path = files(folders, suffixes).get(name or "")
     return name, path.stat().st_mtime_ns if path else 0

@@ -14,14 +14,10 @@ import re
 import stat
 from collections.abc import Iterator
 from functools import cache
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
 
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # how JSON may write half of a surrogate pair
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_BRACKET = re.compile(r"[\[\]{}]")
-_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # opening a pipe must not wait
 
 
@@ -104,10 +100,13 @@ def parse_json(raw: bytes | str) -> Any:
     try:
         text = raw if isinstance(raw, str) else raw.decode(json.detect_encoding(raw))
         text.encode()
-        _refuse_depth(text)
         data = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
+        if deeper(data, _limits()["depth"]["count"]):
+            raise RecursionError
         if _HALF.search(text):
             json.dumps(data, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError(f"it is nested too deeply (more than {_limits()['depth']['count']} levels)") from None
     except UnicodeDecodeError:
         raise ValueError("it is not text in UTF-8") from None
     except UnicodeEncodeError:
@@ -115,11 +114,22 @@ def parse_json(raw: bytes | str) -> Any:
     return data
 
 
-def _refuse_depth(text: str) -> None:
-    # A decoder that reads 900 levels hands on what every function after it needs 900 calls for.
-    brackets = _BRACKET.findall(_STRING.sub("", text))
-    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > _limits()["depth"]["count"]:
-        raise ValueError(f"it is nested too deeply (more than {_limits()['depth']['count']} levels)")
+def deeper(value: Any, levels: int) -> bool:
+    """Whether lists and dictionaries lie more than `levels` deep within one another.
+
+    A decoder that reads 900 levels hands on what every function after it needs 900 calls for.
+    """
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(levels):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return bool(level)
 
 
 def _refuse_special(facts: os.stat_result) -> None:

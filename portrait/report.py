@@ -43,7 +43,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Report:
+class PhotoReport:
     """The verdicts in the order of the photos, what the accepted ones leave uncovered, how likeness was measured.
 
     `shared` is the number of photos that show the person; `doubts` are sentences on who that is.
@@ -93,7 +93,7 @@ def judge(
     person: np.ndarray | None = None,
     embedder: identity.Embedder | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Report:
+) -> PhotoReport:
     """Return the report on photos: arrays `[H, W, 3]` (RGB, uint8), or originals.Photo.
 
     Each is looked at once, and judged as the whole photo that it stands for: faces that are small in a reduced photo
@@ -125,7 +125,7 @@ def judge(
     if sum(verdict.accepted for verdict in verdicts) >= LEAST_ACCEPTED:
         for index in held_out(verdicts, [low for _, low, _ in VIEWS]):
             verdicts[index].held_out = True
-    return Report(verdicts, missing(verdicts), embedder.name, limits, who.photos, who.doubts)
+    return PhotoReport(verdicts, missing(verdicts), embedder.name, limits, who.photos, who.doubts)
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,9 @@ def _doubts(chosen: Person, known: Sequence[Person]) -> list[str]:
             f"{chosen.photos} photos show one person and {rival} another; connect a reference photo of whom you mean"
         )
     if chosen.photos > 1 and chosen.alike < LITTLE_ALIKE:
-        doubts.append(f"the faces are little alike (mean likeness {chosen.alike:.2f}); look whether it is one person")
+        doubts.append(
+            f"the faces are not very alike (mean likeness {chosen.alike:.2f}); check that they are one person"
+        )
     return doubts
 
 
@@ -199,7 +201,7 @@ def _spoilt(face: Face, quality: Quality, limits: Limits) -> str:
     if size < limits.min_face:
         return f"face too small: {size} px, {limits.min_face} needed"
     if abs(quality.roll) > limits.max_roll:
-        return f"lies on its side ({abs(quality.roll):.0f} degrees); rotate the photo"
+        return f"is on its side ({abs(quality.roll):.0f} degrees); rotate the photo"
     if quality.brightest < limits.min_brightest:
         return "face too dark"
     if quality.blown > limits.max_blown:

@@ -11,7 +11,7 @@ PADDINGS = ("reflect", "edge", "black")
 def window(image: torch.Tensor, left: int, top: int, side: int, padding: str) -> torch.Tensor:
     """Return the square `[side, side, C]` whose corner is (left, top).
 
-    It may lie anywhere, also wholly outside the picture; `padding` (one of PADDINGS) tells what is seen there.
+    It may lie anywhere, also wholly outside the picture; `padding` (one of PADDINGS) says what is seen there.
     """
     if 0 <= left <= image.shape[1] - side and 0 <= top <= image.shape[0] - side:
         return image[top : top + side, left : left + side]

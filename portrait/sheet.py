@@ -27,7 +27,7 @@ class Tile:
 def draw_sheet(tiles: Sequence[Tile], heading: str = "", columns: int = 4, cell: int = 320) -> Image.Image:
     """Return a sheet (RGB) of the tiles in reading order, each fitted into a square of `cell` pixels.
 
-    Raises ValueError when there is no tile.
+    Raises ValueError without a tile.
     """
     if not tiles:
         raise ValueError("a sheet needs at least one picture")

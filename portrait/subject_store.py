@@ -1,4 +1,4 @@
-"""The store of subjects, looked at from outside: what lies in it, a copy to hand on, and leaving nothing behind."""
+"""The store of subjects, looked at from outside: what is in it, a copy to hand on, and deletion without a trace."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .disk import writing
 from .errors import PortraitError
 from .subjects import CARD, LORA, REPLACED, TRAINING, WRITING, SubjectError
 
-# What no key of a card that is handed on may be about, whatever it lies in.
+# What no key of a card that is handed on may be about, whatever it is in.
 _IDENTIFYING = ("photo", "held_out", "reference", "embedding", "file", "folder", "path", "names")
 _PATH = re.compile(r"/|~|[A-Za-z]:[/\\]|\\\\|file:")
 DELETING = ".deleting-"
@@ -63,7 +63,7 @@ class Entry:
 
 
 def survey(root: Path) -> list[Entry]:
-    """Return what lies in the store, sorted by name; a card that cannot be read is an entry, not an error."""
+    """Return what is in the store, sorted by name; a card that cannot be read is an entry, not an error."""
     return [_entry(folder, root) for folder in _folders(root)]
 
 
@@ -85,7 +85,7 @@ def facts(name: str, root: Path) -> dict[str, Any]:
 def export(name: str, root: Path, target: Path, lora_only: bool = False) -> Path:
     """Write a subject to hand on, and return the file: a zip with LoRA, card and a note, or the LoRA alone.
 
-    `target` is a folder, or the file to write (.zip; .safetensors with `lora_only`). The card tells of no photo, no
+    `target` is a folder, or the file to write (.zip; .safetensors with `lora_only`). The card has no photo, no
     hash of one and no embedding. The file appears whole or not at all.
 
     Raises SubjectError when the subject has no LoRA, the target has another ending, or the disk refuses.
@@ -186,7 +186,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _listed(folder: Path) -> list[Path]:
-    """Return what lies in a folder, sorted; nothing when it is gone or cannot be looked into."""
+    """Return what is in a folder, sorted; nothing when it is gone or cannot be looked into."""
     with contextlib.suppress(OSError):
         return sorted(folder.iterdir())
     return []
@@ -207,7 +207,7 @@ def _hidden(root: Path) -> list[Path]:
 
 
 def _kind(folder: Path, root: Path) -> str:
-    """Return how the hidden folder begins that a subject's folder is or lies in; empty for one in its place."""
+    """Return how the hidden folder begins that a subject's folder is or is in; empty for one in its place."""
     outer = folder if folder.parent == root else folder.parent
     return next((kind for kind in _HIDDEN if outer.name.startswith(kind)), "")
 
@@ -304,7 +304,7 @@ def _bury(folder: Path, root: Path) -> None:
     grave = Path(tempfile.mkdtemp(prefix=DELETING, dir=root)) / _name(folder)
     folder.rename(grave)
     if folder.parent != root:
-        with contextlib.suppress(OSError):  # something else lies in it
+        with contextlib.suppress(OSError):  # something else is in it
             folder.parent.rmdir()
     shutil.rmtree(grave.parent)
 

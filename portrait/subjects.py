@@ -2,7 +2,7 @@
 
 A subject is a folder `<root>/<name>/` that holds `card.json`, and beside it the LoRA and the references that the card
 names, both safetensors. Nothing else is ever read, and no file is trusted before its header has been checked. What a
-training keeps lies in its sub-folder `training`.
+training keeps is in its sub-folder `training`.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def load(name: str, root: Path) -> Subject:
 
 
 def read(folder: Path) -> Subject:
-    """Read the subject in a folder, wherever it lies. Raises SubjectError as `load` does."""
+    """Read the subject in a folder, wherever that is. Raises SubjectError as `load` does."""
     card = read_card(folder)
     lora = _beside(folder, card.pop("lora", None), "lora")
     references = _beside(folder, card.pop("references", None), "references")
@@ -160,7 +160,7 @@ def read(folder: Path) -> Subject:
 
 
 def save(subject: Subject, root: Path, replace: bool = False) -> Subject:
-    """Write a subject under its cleaned name and return it as it lies on disk; the LoRA file is copied.
+    """Write a subject under its cleaned name and return it as it is on disk; the LoRA file is copied.
 
     The folder appears whole or not at all. Raises SubjectError when the name is taken (unless `replace`), the LoRA is
     not safetensors, the references are not finite numbers `[K, D]`, or the disk refuses.

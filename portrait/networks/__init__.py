@@ -1,1 +1,1 @@
-"""The face networks that ship with the pack, in torch: YuNet finds faces, SFace tells whose they are."""
+"""The face networks that ship with the pack, in torch: YuNet finds faces, SFace recognises people."""

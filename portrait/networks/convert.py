@@ -24,7 +24,7 @@ from .. import weights
 from ..errors import PortraitError
 from ..weights import WeightsError
 
-Tensors = dict[str, np.ndarray]
+WeightArrays = dict[str, np.ndarray]
 
 # YuNet's units in the order of the graph, by their names in the module: the stem's first convolution stands alone.
 _YUNET_UNITS = (
@@ -55,7 +55,7 @@ class _Quantised:
     def __init__(self, values: np.ndarray, scale: np.ndarray, zero: np.ndarray):
         self.values, self.scale, self.zero = values, scale, zero
 
-    def stored(self, name: str) -> Tensors:
+    def stored(self, name: str) -> WeightArrays:
         return {name: self.values, f"{name}.scale": self.scale.astype(np.float32), f"{name}.zero": self.zero}
 
     def times(self, gain: np.ndarray) -> _Quantised:
@@ -87,10 +87,10 @@ def _read(onnx_file: bytes) -> tuple[list[tuple[str, list[Any], dict[str, Any]]]
     return nodes, values
 
 
-def _yunet(nodes: list[tuple[str, list[Any], dict[str, Any]]], values: dict[str, Any]) -> Tensors:
+def _yunet(nodes: list[tuple[str, list[Any], dict[str, Any]]], values: dict[str, Any]) -> WeightArrays:
     convolutions = [constants for kind, constants, _ in nodes if kind == "Conv"]
     names = ["stem.0", *(f"{unit}.{part}" for unit in _YUNET_UNITS for part in (0, 1))]
-    tensors: Tensors = {}
+    tensors: WeightArrays = {}
     for name, (weight, bias) in zip(names, convolutions, strict=True):
         if name == "stem.0":
             weight = _Quantised(np.ascontiguousarray(weight.values[:, ::-1]), weight.scale, weight.zero)
@@ -99,8 +99,8 @@ def _yunet(nodes: list[tuple[str, list[Any], dict[str, Any]]], values: dict[str,
     return tensors
 
 
-def _sface(nodes: list[tuple[str, list[Any], dict[str, Any]]], values: dict[str, Any]) -> Tensors:
-    tensors: Tensors = {}
+def _sface(nodes: list[tuple[str, list[Any], dict[str, Any]]], values: dict[str, Any]) -> WeightArrays:
+    tensors: WeightArrays = {}
     names = [name for block in range(13) for name in (f"blocks.{block}.0", f"blocks.{block}.2")]
     names = iter(["stem.0", *names])
     name, weight, bias = "", None, np.zeros(1, np.float32)

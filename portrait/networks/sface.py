@@ -32,7 +32,7 @@ class Block(nn.Sequential):
         )
 
 
-class SFace(nn.Module):
+class SFaceNetwork(nn.Module):
     """Aligned faces `[B, 3, 112, 112]` (RGB, 0..255) -> embeddings `[B, 128]`, not normalised. Differentiable."""
 
     def __init__(self) -> None:
@@ -63,19 +63,19 @@ class SFace(nn.Module):
 
 
 @functools.cache
-def network(device: str = "cpu") -> SFace:
+def network(device: str = "cpu") -> SFaceNetwork:
     """Return the network on a device, the same one each time: leave it there, and as it is. Raises as `load` does."""
     return load().to(torch.device(device)).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
-def load() -> SFace:
+def load() -> SFaceNetwork:
     """Return a network of one's own on the CPU, with the shipped weights, frozen.
 
     Raises WeightsError when the weights are missing or damaged.
     """
     # Inside a host's inference mode the weights could never be differentiated through.
     with torch.inference_mode(False):
-        made = SFace()
+        made = SFaceNetwork()
         weights = stored.read("face_recognition")
         # A batch norm stands between the last block and the linear layer, which blocks of 64 numbers cannot take up.
         gain, shift = weights.pop("norm.weight"), weights.pop("norm.bias")

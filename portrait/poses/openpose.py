@@ -89,7 +89,7 @@ def parse(document: Any, canvas: tuple[int, int] | None = None) -> Pose:
 
     Accepted: one frame `{"people": [...]}`, a list of frames (the first is taken), or a list of people. Each part is a
     flat list x, y, c, ... or a list of points [x, y, c] or [x, y]; of 18 or 25 body points (BODY_25 is mapped to 18),
-    21 a hand, 70 or 68 of the face; null or empty when absent. A part whose coordinates all lie within 0..1 is scaled
+    21 per hand, 70 or 68 of the face; null or empty when absent. A part whose coordinates all lie within 0..1 is scaled
     by the canvas. The canvas is the frame's `canvas_width` and `canvas_height`, else `canvas` (w, h). Confidences
     become 0 or 1 at 0.05; a point at 0, 0 is absent, as OpenPose writes it.
 
@@ -145,7 +145,7 @@ def _canvas(frame: dict[str, Any], canvas: tuple[int, int] | None) -> tuple[int,
         raise PortraitError("The pose JSON does not say its canvas; add 'canvas_width' and 'canvas_height'.")
     for name, side in zip(("canvas_width", "canvas_height"), canvas, strict=True):
         if isinstance(side, bool) or not isinstance(side, (int, float)) or not 1 <= side <= 1_000_000:
-            raise PortraitError(f"The pose JSON's '{name}' is {side!r}; it must be a number of pixels from 1 up.")
+            raise PortraitError(f"The pose JSON's '{name}' is {side!r}; it must be a number of pixels, 1 or more.")
     return int(canvas[0]), int(canvas[1])
 
 

@@ -325,7 +325,7 @@ def submit(host, prompt: dict) -> dict:
             job = json.load(answer)["prompt_id"]
     except urllib.error.HTTPError as error:
         raise AssertionError(error.read().decode()) from error
-    end = time.monotonic() + 120
+    end = time.monotonic() + 280
     while time.monotonic() < end:
         with urllib.request.urlopen(f"{host.url}/history/{job}") as answer:
             history = json.load(answer)

@@ -127,7 +127,7 @@ def test_an_error_shows_no_folder_of_this_machine(run_graph, subject):
     person = subject(lora("diffusion_model.elsewhere", 8, 8))
     run = run_graph(graph(subject=person.name))
     (failure,) = [data for kind, data in run.messages if kind == "execution_error"]
-    assert failure["exception_type"] == "portrait_studio.PortraitError"
+    assert failure["exception_type"] == "Portrait Studio"
     assert "/" not in failure["exception_message"]
 
 

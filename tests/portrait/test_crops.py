@@ -178,7 +178,7 @@ def test_neighbours_that_overlap_do_not_undo_each_other():
 def test_twelve_untouched_faces_go_back():
     picture = group(3, 4)
     found = faces.detect(picture)
-    plan = crops.plan([found], *picture.shape[:2], 2.2, level=True)
+    plan = crops.plan([found], *picture.shape[:2], ratio=2.2, level=True)
     assert len(plan) == 12
     batch = image(picture)
     back = crops.paste(batch, crops.cut(batch, plan, 256), plan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,7 +28,7 @@ def photograph(factor: float = 2.0, width: int = 0) -> np.ndarray:
     return picture[:, :width] if width else picture
 
 
-def save(path: Path, upright: np.ndarray, orientation: int = 1, **options: object) -> Path:
+def save(path: Path, upright: np.ndarray, orientation: int = 1, **options: Any) -> Path:
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = np.ascontiguousarray(STORED[orientation](upright))
@@ -167,3 +168,9 @@ def test_a_photo_that_is_no_regular_file_or_never_ends_is_refused_by_name(tmp_pa
     why = "more than the 300 MB" if kind == "sparse" else "not a regular file"
     with pytest.raises(PhotoError, match=f"photo.jpg cannot be opened .*{why}"):
         read(photo)
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("JPEG", ".jpg"), ("PNG", ".png"), ("WEBP", ".webp"), ("TIFF", ".tif")])
+def test_a_checked_photo_is_told_by_its_format_and_not_by_what_its_name_ends_with(tmp_path, kind, suffix):
+    Image.new("RGB", (64, 64)).save(tmp_path / "Portrait of Mrs.Anna Smith-Secret", kind)
+    assert decoding.check(tmp_path / "Portrait of Mrs.Anna Smith-Secret") == suffix

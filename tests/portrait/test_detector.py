@@ -12,6 +12,7 @@ from portrait_studio.portrait import detector
 from portrait_studio.portrait.detector import SEG, FaceBoxDetector
 from portrait_studio.portrait.faces import FaceError
 
+from ..present import present
 from .scenes import astronaut, group, image, nobody
 
 FIELDS = ("cropped_image", "cropped_mask", "confidence", "crop_region", "bbox", "label", "control_net_wrapper")
@@ -105,7 +106,7 @@ def test_a_hook_without_methods_is_no_hindrance(picture):
 
 def test_all_faces_come_in_one_mask():
     picture = image(group(3, 4))
-    mask = FaceBoxDetector().detect_combined(picture, 0.5, 4)
+    mask = present(FaceBoxDetector().detect_combined(picture, 0.5, 4))
     assert mask.shape == picture.shape[1:3]
     assert set(mask.unique().tolist()) == {0.0, 1.0}
     _, segments = FaceBoxDetector().detect(picture, 0.5, 4, 1.5)
@@ -149,6 +150,6 @@ def test_a_chosen_face_is_the_only_one_that_is_found():
     }
     assert [len(segments) for segments in found.values()] == [2, 1, 1]
     assert found["leftmost"][0].bbox[0] < 512 < found["rightmost"][0].bbox[0]
-    mask = FaceBoxDetector(which="rightmost").detect_combined(two, 0.5, 0)
+    mask = present(FaceBoxDetector(which="rightmost").detect_combined(two, 0.5, 0))
     assert not mask[:, :512].any()
     assert mask[:, 512:].any()

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,12 +35,26 @@ def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
     assert names(tmp_path) == ["a.zip"]
 
 
+def put(file: Path, content: bytes) -> bool:
+    """Write a file beside another and give it the other's name."""
+    beside = file.with_name("beside")
+    beside.write_bytes(content)
+    return disk.place_new(beside, file)
+
+
 def test_a_name_that_is_taken_is_left_alone(tmp_path):
     file = tmp_path / "a.png"
-    assert disk.write_new(file, b"first")
-    assert not disk.write_new(file, b"second")
-    assert file.read_bytes() == b"first"
+    assert put(file, b"first")
     assert names(tmp_path) == ["a.png"]
+    assert not put(file, b"second")
+    assert file.read_bytes() == b"first"
+    assert names(tmp_path) == ["a.png", "beside"]
+
+
+def test_a_link_to_nowhere_is_a_name_that_is_taken(tmp_path):
+    (tmp_path / "a.png").symlink_to(tmp_path / "outside.png")
+    assert not put(tmp_path / "a.png", b"x")
+    assert not (tmp_path / "outside.png").exists()
 
 
 def test_a_disk_without_hard_links_takes_new_files_too(tmp_path, monkeypatch):
@@ -47,20 +62,19 @@ def test_a_disk_without_hard_links_takes_new_files_too(tmp_path, monkeypatch):
         raise OSError("no hard links here")
 
     monkeypatch.setattr(os, "link", refuse)
-    assert disk.write_new(tmp_path / "a.png", b"first")
-    assert not disk.write_new(tmp_path / "a.png", b"second")
-    assert (tmp_path / "a.png").read_bytes() == b"first"
+    assert put(tmp_path / "a.png", b"first")
     assert names(tmp_path) == ["a.png"]
+    assert not put(tmp_path / "a.png", b"second")
+    assert (tmp_path / "a.png").read_bytes() == b"first"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the limit is POSIX's")
-@pytest.mark.parametrize("call", ["write", "write_new"])
-def test_a_full_disk_leaves_nothing(tmp_path, call):
+def test_a_full_disk_leaves_nothing(tmp_path):
     script = (
         "import pathlib, resource, signal, sys; from portrait_studio.portrait import disk\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, -1))\n"
-        f"try: disk.{call}(pathlib.Path(sys.argv[1]), bytes(5000))\n"
+        "try: disk.write(pathlib.Path(sys.argv[1]), bytes(5000))\n"
         "except OSError: print('refused')\n"
     )
     answer = subprocess.run([sys.executable, "-c", script, tmp_path / "a"], capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from portrait_studio.portrait import alignment, faces, identity
-from portrait_studio.portrait.identity import IdentityError, SFace
+from portrait_studio.portrait.identity import IdentityError, SFaceEmbedder
 
 from .scenes import astronaut, group, nobody, people, person, scaled, turned
 
@@ -92,7 +92,7 @@ def test_faces_embedded_together_have_the_embeddings_that_each_has_alone():
 
 def test_without_faces_there_are_no_embeddings():
     assert [len(own) for own in identity.embed_all([nobody()], [[]])] == [0]
-    assert identity.SFace()(np.zeros((0, 112, 112, 3), np.uint8)).shape == (0, 128)
+    assert identity.SFaceEmbedder()(np.zeros((0, 112, 112, 3), np.uint8)).shape == (0, 128)
 
 
 def test_a_tensor_is_embedded_like_an_array():
@@ -194,7 +194,7 @@ def test_insightface_weights_without_the_package_say_what_to_install(homes, monk
 
 
 def test_sface_is_the_default():
-    assert isinstance(identity.embedder(), SFace)
+    assert isinstance(identity.embedder(), SFaceEmbedder)
 
 
 @given(

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from portrait_studio.portrait.lock import HELD, HOLDER, LOCKS, BusyError, LockError, locked
@@ -82,7 +83,38 @@ def test_a_killed_holder_frees_the_lock_at_once(tmp_path, held_elsewhere):
         pass
 
 
-@pytest.mark.parametrize("said", ["1", "0", "-1", "9" * 23, "", "no number", "\u0663", str(os.getpid())])
+CONTAINER = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+
+
+def _contains() -> bool:
+    """Whether this machine lets us begin a process namespace, as a container has one."""
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*CONTAINER, "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not _contains(), reason="NOT TRIED: no process namespace can be made here")
+def test_a_holder_that_is_killed_with_its_container_frees_the_lock_at_once(tmp_path):
+    """Inside, the holder is process 1: a number that is alive everywhere, in the next container too."""
+    command = [*CONTAINER, sys.executable, "-c", HOLD, str(tmp_path)]
+    container = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert container.stdout is not None
+    assert container.stdout.readline() == "held\n"
+    assert (place(tmp_path) / HOLDER).read_text() == "1"
+    with pytest.raises(BusyError, match=r"process 1\)"), locked(tmp_path, "Anna"):
+        pass
+    (holder,) = psutil.Process(container.pid).children()
+    holder.kill()
+    container.wait(20)
+    again = subprocess.run(command, input="\n", capture_output=True, text=True, timeout=60, check=False)
+    assert again.stdout == "held\n", again.stderr
+    with locked(tmp_path, "Anna"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "said", ["1", "0", "-1", "9" * 23, "", "no number", "\u0663", pytest.param(str(os.getpid()), id="alive")]
+)
 def test_what_a_dead_holder_wrote_keeps_nobody_out(tmp_path, held_elsewhere, said):
     """Process 1 is alive in every container, and any other number may have been given to somebody else."""
     held_elsewhere.kill()

@@ -108,9 +108,8 @@ def test_a_crop_shows_what_the_whole_photo_shows(tmp_path):
     (face,) = detect(to_uint8(image[0]))
     plan = crops.plan([[face]], *image.shape[1:3], ratio=2.2, level=True)
     scale = whole.shape[2] / image.shape[2]
-    large = Face(
-        tuple(value * scale for value in face.box), tuple((x * scale, y * scale) for x, y in face.landmarks), 1.0
-    )
+    x, y, w, h = (value * scale for value in face.box)
+    large = Face((x, y, w, h), tuple((x * scale, y * scale) for x, y in face.landmarks), 1.0)
     wanted = crops.cut(whole, crops.plan([[large]], *whole.shape[1:3], ratio=2.2, level=True), 512)
     finer = cut_finer(image, original_of(image), plan, 512, "reflect")
     coarse = crops.cut(image, plan, 512)

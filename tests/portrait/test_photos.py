@@ -7,6 +7,7 @@ import struct
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ STORED = {
 }
 
 
-def save(path: Path, picture: Image.Image | np.ndarray, **options: object) -> Path:
+def save(path: Path, picture: Image.Image | np.ndarray, **options: Any) -> Path:
     picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     picture.save(path, **options)
     return path

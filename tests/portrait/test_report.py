@@ -15,8 +15,9 @@ from portrait_studio.portrait.duplicates import alike, fingerprint, near_duplica
 from portrait_studio.portrait.errors import PortraitError
 from portrait_studio.portrait.faces import Face
 from portrait_studio.portrait.quality import Quality
-from portrait_studio.portrait.report import Limits, Report, Verdict
+from portrait_studio.portrait.report import Limits, PhotoReport, Verdict
 
+from ..present import present
 from .scenes import astronaut, group, nobody, person, scaled, turned
 
 RENDERED = Limits(same_person=0.67)
@@ -31,7 +32,7 @@ def judged(extra: np.ndarray, limits: Limits = RENDERED) -> Verdict:
 def test_good_photos_of_one_person_are_accepted():
     result = report.judge([person(name) for name in ADA], list(ADA), RENDERED)
     assert result.accepted == [0, 1, 2, 3]
-    assert all(verdict.likeness > 0.8 for verdict in result.verdicts)
+    assert all(present(verdict.likeness) > 0.8 for verdict in result.verdicts)
     assert result.backend == "sface"
 
 
@@ -52,7 +53,7 @@ def with_little_face() -> np.ndarray:
         pytest.param(lambda: bright(astronaut(), 1.8), "face over-exposed: ", id="blown"),
         pytest.param(lambda: cv2.GaussianBlur(person("ada_4.jpg"), (0, 0), 4), "face blurred", id="blurred"),
         pytest.param(lambda: person("ben_0.jpg"), "another person (likeness 0.", id="stranger"),
-        pytest.param(lambda: np.ascontiguousarray(np.rot90(person("ada_4.jpg"))), "lies on its side", id="on its side"),
+        pytest.param(lambda: np.ascontiguousarray(np.rot90(person("ada_4.jpg"))), "is on its side", id="on its side"),
         pytest.param(lambda: scaled(person("ada_4.jpg"), 0.9), "nearly the same as photo 1", id="duplicate"),
     ],
 )
@@ -158,7 +159,7 @@ def test_missing_views_are_asked_for():
         pytest.param(lambda picture: (picture * 0.5).astype(np.uint8), True, id="darker"),
         pytest.param(lambda picture: np.ascontiguousarray(picture[6:, 6:]), True, id="cut a little"),
         pytest.param(lambda picture: turned(picture, 6), False, id="turned"),
-        pytest.param(lambda picture: np.ascontiguousarray(picture[40:, 40:]), False, id="framed anew"),
+        pytest.param(lambda picture: np.ascontiguousarray(picture[40:, 40:]), False, id="framed again"),
         pytest.param(lambda picture: np.ascontiguousarray(picture[:, ::-1]), False, id="mirrored"),
     ],
 )
@@ -196,7 +197,7 @@ def test_names_and_reasons_of_any_script_are_drawn(rows):
         Verdict(name, accepted, reason, [reason], [Face((-5, -5, 400, 9), ((0, 0),) * 5, 0.9)], 0)
         for name, reason, accepted in rows
     ]
-    result = Report(verdicts, [reason for _, reason, _ in rows], "sface", Limits())
+    result = PhotoReport(verdicts, [reason for _, reason, _ in rows], "sface", Limits())
     sheet = contact_sheet.draw([np.zeros((9, 14, 3), np.uint8)] * len(rows), result)
     assert sheet.shape[1] >= 3 * contact_sheet.CELL
 

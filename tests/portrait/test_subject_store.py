@@ -18,7 +18,11 @@ from safetensors.numpy import load_file, save_file
 
 from portrait_studio.portrait import subject_store, subjects
 from portrait_studio.portrait.errors import PortraitError
+from portrait_studio.portrait.likeness import known as likeness_report
+from portrait_studio.portrait.likeness import stored
 from portrait_studio.portrait.subjects import Subject, SubjectError
+
+from ..present import present
 
 CARD = {
     "trained": "2026-01-02T03:04:05+00:00",
@@ -51,6 +55,10 @@ def kept(name: str, root: Path, lora: bool = True) -> Subject:
     training.mkdir(parents=True)
     (training / "0.png").write_bytes(b"picture")
     (training.parent / "state-000120.safetensors").write_bytes(b"state")
+    likeness = training.parent / likeness_report.FOLDER
+    likeness.mkdir()
+    for file in (likeness_report.FACES, stored.REPORT, stored.PICTURE.format(0), stored.PHOTO.format(3)):
+        (likeness / file).write_bytes(b"secret-photo")
     return made
 
 
@@ -91,6 +99,10 @@ def test_the_facts_are_card_and_files(root):
         "lora.safetensors",
         "references.safetensors",
         "training/class images/0.png",
+        "training/likeness/faces.safetensors",
+        "training/likeness/photo-3.jpg",
+        "training/likeness/picture-0.jpg",
+        "training/likeness/report.json",
         "training/state-000120.safetensors",
     }
 
@@ -118,7 +130,7 @@ def test_an_export_is_a_subject_again_where_it_is_unpacked(root, tmp_path):
         archive.extractall(tmp_path / "elsewhere")
     again = subjects.load("Anna", tmp_path / "elsewhere")
     assert again.prompt_words == "anb3ll woman"
-    assert load_file(again.lora).keys() == load_file(root / "Anna" / "lora.safetensors").keys()
+    assert load_file(present(again.lora)).keys() == load_file(root / "Anna" / "lora.safetensors").keys()
     assert again.references is None
 
 
@@ -162,7 +174,8 @@ def test_deleting_leaves_nothing_behind_and_nobody_else_alone(root, name):
     (root / ".writing-z").mkdir()
     (root / ".writing-z" / "card.json").write_text(json.dumps({"name": made.name}))
     removed = subject_store.delete(made.name, root)
-    assert {"card.json", "lora.safetensors", "training/class images/0.png"} <= set(removed)
+    kept_by_training = {"training/class images/0.png", "training/likeness/faces.safetensors"}
+    assert {"card.json", "lora.safetensors", *kept_by_training} <= set(removed)
     assert [path.name for path in root.iterdir()] == [other.name]
     assert subjects.load("Other", root).lora
 
@@ -271,7 +284,7 @@ def test_files_that_vanish_while_they_are_looked_at_count_nothing(root, monkeypa
     real = Path.lstat
 
     def gone(path: Path) -> os.stat_result:
-        if path.name in ("0.png", "state-000120.safetensors"):
+        if path.suffix and subjects.TRAINING in path.parts:
             raise FileNotFoundError(2, "No such file or directory", str(path))
         return real(path)
 

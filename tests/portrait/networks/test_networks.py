@@ -43,7 +43,7 @@ def test_embeddings_are_those_that_opencv_gives():
     known = [name for name in NAMES if RECORDED[name]["embeddings"]]
     faces = np.stack([square(pictures()[name], RECORDED[name]["rows"][0]) for name in known])
     theirs = np.array([RECORDED[name]["embeddings"][0] for name in known])
-    ours = identity.SFace()(faces)
+    ours = identity.SFaceEmbedder()(faces)
     assert len(known) >= 20
     assert np.abs(ours - theirs).max() < 1e-4
     assert (identity.normalised(ours) * identity.normalised(theirs)).sum(1).min() > COSINE
