@@ -30,7 +30,7 @@ def caption(
     `yaw` in degrees, positive when the nose points to the right of the picture; `crop_ratio` is the side of the crop
     over that of the face box; None leaves the word out, as do values near the border between two words.
 
-    Raises PortraitError when trigger or class word is no word that a prompt can hold.
+    Raises PortraitError when trigger or class word is not a word that a prompt can hold.
     """
     words = vocabulary()
     subject = " ".join(part for part in (checked("trigger", trigger), checked("class word", class_word)) if part)

@@ -43,7 +43,7 @@ def made(
 ) -> ClassImages:
     """Return pictures (RGB, uint8, `size` is width and height) of a class with their captions.
 
-    They are kept in `folder` with what they were made from, and made anew only when that has changed: `model` says
+    They are kept in `folder` with what they were made from, and made again only when that has changed: `model` says
     which model draws. `draw` makes a picture of every text and seed.
     """
     count = wanted(settings)
@@ -61,7 +61,7 @@ def made(
     known = _load(folder, facts)
     if known is not None:
         return known
-    say(f"{count} pictures of the class")
+    say(f"drawing {count} pictures of the class")
     texts = [PROMPTS[index % len(PROMPTS)].format(class_word=class_word) for index in range(count)]
     pictures = draw(texts, [SEED + index for index in range(count)])
     _save(folder, facts, pictures, texts)

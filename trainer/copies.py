@@ -70,7 +70,7 @@ def copied(part: nn.Module, tensors: Mapping[str, torch.Tensor]) -> nn.Module:
     """
     made: dict[nn.Module, nn.Module] = {}
     for name, layer in part.named_modules():
-        new = made[layer] = type(layer).__new__(type(layer))
+        new = made[layer] = object.__new__(type(layer))
         nn.Module.__init__(new)
         new.training = layer.training
         for key, value in vars(layer).items():

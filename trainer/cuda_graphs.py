@@ -7,10 +7,11 @@ batch is large. CUDA graphs (docs.pytorch.org/docs/stable/notes/cuda.html#cuda-g
 from __future__ import annotations
 
 import collections
+import contextlib
 import gc
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
 
@@ -21,31 +22,75 @@ FAMILIAR = 2
 
 
 def recording_works() -> bool:
-    """Return whether this process can record: on an NVIDIA card, with torch's own memory allocator.
+    """Return whether this process can record passes."""
+    available = torch.cuda.is_available()
+    return available and can_record(torch.version.cuda, torch.cuda.get_allocator_backend())
 
-    With CUDA's (`backend:cudaMallocAsync`, ComfyUI's default) torch 2.11 ends the process when a recording is freed.
+
+def can_record(cuda: str | None, allocator: str) -> bool:
+    """Return whether a build of torch for `cuda` (None: AMD's) can record with this memory allocator.
+
+    Only torch's own will do. With CUDA's (`cudaMallocAsync`, ComfyUI's default) torch 2.11 ends the process when a
+    recording is freed.
     """
-    return bool(torch.cuda.is_available() and torch.version.cuda) and torch.cuda.get_allocator_backend() == "native"
+    return bool(cuda) and allocator == "native"
+
+
+class Recorder(Protocol):
+    """Records passes on a device."""
+
+    def has_room(self) -> bool:
+        """Return whether the device has memory for one more recording."""
+        ...
+
+    def record(self, function: Callable[..., Any], examples: tuple[torch.Tensor, ...]) -> Callable[..., Any]:
+        """Return what replays `function` on inputs like the examples. Raises RuntimeError when it cannot record."""
+        ...
+
+    def settle(self) -> None:
+        """Wait until nothing that was recorded is running."""
+        ...
+
+
+class CudaRecorder:
+    """Records passes as CUDA graphs."""
+
+    def has_room(self) -> bool:
+        """Return whether as much memory is free as all work so far needed at its peak."""
+        torch.cuda.empty_cache()
+        return torch.cuda.mem_get_info()[0] >= torch.cuda.max_memory_allocated()
+
+    def record(self, function: Callable[..., Any], examples: tuple[torch.Tensor, ...]) -> Callable[..., Any]:
+        """Return what replays `function`; it has one set of buffers, which every pass overwrites."""
+        with _capture(examples[0].device):
+            return torch.cuda.make_graphed_callables(function, examples, num_warmup_iters=1)
+
+    def settle(self) -> None:
+        """Wait for the card, and give back the memory that torch keeps in reserve."""
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
 
 
 class Recorded:
     """`network(*inputs)`, whose gradients reach the `trained` leaf tensors, recorded for each shape that comes often.
 
-    A recording holds the memory of one pass for good, so there is none where the card has not as much free as all
-    work so far has needed at most.
+    A recording keeps the memory of one pass, so nothing is recorded when the recorder has no room for it.
     """
 
-    def __init__(self, network: Callable[..., Any], trained: Sequence[torch.Tensor]) -> None:
+    def __init__(
+        self, network: Callable[..., Any], trained: Sequence[torch.Tensor], recorder: Recorder | None = None
+    ) -> None:
         self._network, self._trained = network, tuple(trained)
+        self._recorder = recorder or CudaRecorder()
         self._recordings: dict[Any, Callable[..., Any]] = {}
         self._seen: collections.Counter[Any] = collections.Counter()
         self._under_way: set[Any] = set()
         self._full = False
 
     def __call__(self, *inputs: torch.Tensor) -> Any:
-        """Return the tensor or tensors that the network answers.
+        """Return the tensor or tensors that the network answers. The next pass of that shape overwrites them.
 
-        The next pass of that shape writes over them. One that comes before this one has gone back is not replayed.
+        A second forward before the first backward runs unrecorded.
         """
         kind = tuple((tuple(one.shape), one.dtype, one.requires_grad) for one in inputs)
         self._seen[kind] += 1
@@ -63,25 +108,50 @@ class Recorded:
         """Drop all recordings, and make no more."""
         self._full = True
         if self._recordings:
-            torch.cuda.synchronize()
+            self._recorder.settle()
             self._recordings.clear()
-            gc.collect()  # a recording is in a circle, and may not be collected while the next one is made
+            gc.collect()  # a recording is part of a reference cycle, and must be gone before the next one is made
 
     def _record(self, kind: Any, inputs: tuple[torch.Tensor, ...]) -> None:
-        torch.cuda.empty_cache()
-        if torch.cuda.mem_get_info()[0] < torch.cuda.max_memory_allocated():
+        if not self._recorder.has_room():
             self._full = True
             return
         examples = tuple(one.detach().clone().requires_grad_(one.requires_grad) for one in inputs)
         count = len(examples)
         try:
-            self._recordings[kind] = torch.cuda.make_graphed_callables(
-                lambda *given: self._network(*given[:count]), (*examples, *self._trained), num_warmup_iters=1
+            self._recordings[kind] = self._recorder.record(
+                lambda *given: self._network(*given[:count]), (*examples, *self._trained)
             )
-        except RuntimeError as error:  # whatever the reason, training goes on as it began
+        except RuntimeError as error:  # whatever the reason, training goes on unrecorded
             log.info("Training is not recorded on this card: %s", error)
             self.forget()
-            torch.cuda.empty_cache()
+            self._recorder.settle()
+
+
+@contextlib.contextmanager
+def _capture(device: torch.device) -> Iterator[None]:
+    """Keep a capture from breaking off, and undo what torch leaves behind of one that did.
+
+    No garbage is collected meanwhile: freeing an older recording is not allowed during a capture. When a capture breaks
+    off, torch 2.11 leaves its stream as the current one, and every later use of the card's random numbers fails
+    ("Offset increment outside graph capture"). Both become what they were.
+    """
+    card = device.type == "cuda"
+    stream = torch.cuda.current_stream(device) if card else None
+    numbers = torch.cuda.default_generators[device.index].clone_state() if card else None
+    gc.collect()
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    except BaseException:
+        if stream is not None and numbers is not None:
+            torch.cuda.set_stream(stream)
+            torch.cuda.default_generators[device.index].graphsafe_set_state(numbers)
+        raise
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class _Own(torch.autograd.Function):

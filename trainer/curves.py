@@ -12,6 +12,7 @@ from .judge import CheckpointScore
 
 SIZE = (960, 620)
 LOSS, LIKENESS, WORDS, GRID = (196, 120, 48), (31, 95, 168), (70, 140, 90), (224, 222, 216)
+HELD_OUT = (150, 60, 130)
 _LEFT, _RIGHT, _TEXT = 84, 40, 15
 
 
@@ -28,6 +29,7 @@ def draw(
         pen.text((_LEFT, 14), printable(title), INK, font(20))
     last = max([len(losses), *(score.step for score in scores), 1])
     _loss(pen, losses, last, (_LEFT, 74, SIZE[0] - _RIGHT, 250))
+    _held_out(pen, scores, last, (_LEFT, 74, SIZE[0] - _RIGHT, 250))
     _likeness(pen, scores, chosen, last, (_LEFT, 320, SIZE[0] - _RIGHT, 560))
     return np.asarray(picture)
 
@@ -42,6 +44,23 @@ def _loss(pen: ImageDraw.ImageDraw, losses: Sequence[float], last: int, box: tup
     if len(smooth) > 1:
         points = [_place(box, i + 1, value, last, low, high or 1.0) for i, value in enumerate(smooth)]
         pen.line(points, LOSS, 2, "curve")
+
+
+def _held_out(
+    pen: ImageDraw.ImageDraw, scores: Sequence[CheckpointScore], last: int, box: tuple[int, int, int, int]
+) -> None:
+    """Draw the loss on held-out photos on a scale of its own; its first and last value are written beside its name."""
+    known = [(score.step, score.held_out_loss) for score in scores if not score.fused and score.held_out_loss]
+    if not known:
+        return
+    values = [value for _, value in known]
+    told = f"on held-out photos {values[0]:.4f} to {values[-1]:.4f} (own scale)"
+    pen.text((box[0] + 230, box[1] - 26), told, HELD_OUT, font(_TEXT))
+    points = [_place(box, step, value, last, 0.0, max(values) * 1.25) for step, value in known]
+    if len(points) > 1:
+        pen.line(points, HELD_OUT, 2)
+    for x, y in points:
+        pen.ellipse((x - 3, y - 3, x + 3, y + 3), HELD_OUT)
 
 
 def _likeness(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..portrait.likeness.known import KnownPhotos
+
 
 @dataclass(frozen=True, eq=False)
 class Example:
@@ -48,7 +50,8 @@ class TrainingSet:
     """Everything that training knows of a person.
 
     `trigger` is the word that will call the person up, `class_word` what the person is ("woman"). `backend` is the face
-    recognition that made the embeddings of `held_out`.
+    recognition that made the embeddings of `held_out`; `known` are all accepted photos as faces, None where nobody
+    made them.
     """
 
     examples: tuple[Example, ...]
@@ -58,6 +61,7 @@ class TrainingSet:
     class_word: str
     warnings: tuple[str, ...] = ()
     backend: str = "sface"
+    known: KnownPhotos | None = None
 
     @property
     def prompt_words(self) -> str:

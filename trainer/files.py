@@ -1,4 +1,4 @@
-"""Where a training lies within its subject's folder, and the LoRA file that it leaves to other tools.
+"""Where a training is within its subject's folder, and the LoRA file that it leaves to other tools.
 
 `<subjects>/<name>/` holds card, LoRA and references as portrait.subjects reads them, and `training/` what only the
 trainer needs; deleting the subject's folder deletes all of it.
@@ -24,7 +24,6 @@ from . import state
 from .examples import TrainingSet
 from .settings import TrainSettings
 
-TRAINING = "training"
 BASE_VERSIONS = {"sd15": "sd_v1", "sdxl": "sdxl_base_v1-0"}
 
 
@@ -62,7 +61,7 @@ def metadata(settings: TrainSettings, family: str, steps: int, pictures: int, cl
 
 
 def job_key(facts: Mapping[str, Any], photos: TrainingSet, settings: TrainSettings) -> str:
-    """Return what tells one training from another: the sha256 (hex) of base, settings, photos and words."""
+    """Return what identifies a training: the sha256 (hex) of base, settings, photos and words."""
     examples = [(example.sha256, example.caption, example.image.shape) for example in photos.examples]
     held_out = [photo.sha256 for photo in photos.held_out]
     known = [dict(facts), settings.as_dict(), examples, held_out, photos.trigger, photos.class_word]
@@ -77,7 +76,7 @@ def publish(
     Raises SubjectError or StateError when the disk refuses.
     """
     folder = root / subject.name
-    staging = folder / TRAINING / "publishing"
+    staging = folder / subjects.TRAINING / "publishing"
     shutil.rmtree(staging, ignore_errors=True)
     lora = staging / subjects.LORA
     state.save_tensors(lora, tensors, about)

@@ -13,10 +13,10 @@ import torch
 
 from .lora import ALPHA, DOWN, UP, LoraError
 
-State = Mapping[str, torch.Tensor]
+StateDict = Mapping[str, torch.Tensor]
 
 
-def fuse(states: Sequence[State], weights: Sequence[float] | None = None) -> dict[str, torch.Tensor]:
+def fuse(states: Sequence[StateDict], weights: Sequence[float] | None = None) -> dict[str, torch.Tensor]:
     """Return the LoRA nearest to the weighted mean of the changes of `states`, in the rank that the first has.
 
     `weights` (default: equal) are divided by their sum. Raises LoraError when there is nothing to fuse or the LoRAs
@@ -34,13 +34,13 @@ def fuse(states: Sequence[State], weights: Sequence[float] | None = None) -> dic
     return fused
 
 
-def change(state: State, name: str) -> torch.Tensor:
+def change(state: StateDict, name: str) -> torch.Tensor:
     """Return the change of the weight `[out, in * k * k]` of the layer `name`, float64."""
     up, down = state[name + UP].double().flatten(1), state[name + DOWN].double().flatten(1)
     return up @ down * (float(state[name + ALPHA]) / down.shape[0])
 
 
-def _fused_layer(name: str, states: Sequence[State], shares: Sequence[float]) -> dict[str, torch.Tensor]:
+def _fused_layer(name: str, states: Sequence[StateDict], shares: Sequence[float]) -> dict[str, torch.Tensor]:
     first_down, first_up = states[0][name + DOWN], states[0][name + UP]
     rank, alpha = first_down.shape[0], float(states[0][name + ALPHA])
     # The mean is ups @ downs with k * rank columns; the small core between their QR factors holds its singular values.

@@ -32,7 +32,7 @@ from comfy.utils import (
     load_torch_file,  # a LoRA's file
     unet_to_diffusers,  # kohya's names of SD1.5 layers are diffusers'
 )
-from comfy.weight_adapter.lora import LoRAAdapter  # tells whether a subject's LoRA fits the layers
+from comfy.weight_adapter.lora import LoRAAdapter  # says whether a subject's LoRA fits the layers
 from comfy_execution.graph_utils import ExecutionBlocker  # stops a graph that has no photo to go on with
 
 __all__ = [

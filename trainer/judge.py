@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..portrait import identity
+from ..portrait.closeups import close_ups_of
 from ..portrait.colour_spaces import to_lab
 from ..portrait.disk import read_toml
-from ..portrait.faces import Face, detect_all
+from ..portrait.faces import Face
+from ..portrait.likeness import looking, report
+from ..portrait.likeness.known import KnownPhotos
 
 FILE = Path(__file__).with_name("judging.toml")
 SEED = 7_000_000
@@ -46,7 +50,9 @@ class CheckpointScore:
     `step` is the optimiser step, and `fused` the steps that a fusion was made of. `likenesses` has the cosine of each
     picture to the person, None where no face was found, and `followed` whether each picture shows what its words say.
     `words` is the share, 0..1, of the words that the base model follows that are followed still, None when it follows
-    none.
+    none. `credits` is what each picture counts for: its likeness, no more than real photos have, and 0 for a copy of a
+    training photo (portrait.likeness); empty where there was nothing to compare with, and likeness alone counts.
+    `held_out_loss` is the loss on the held-out photos, None where it was not measured.
     """
 
     step: int
@@ -54,6 +60,19 @@ class CheckpointScore:
     followed: tuple[bool, ...]
     words: float | None = None
     fused: tuple[int, ...] = ()
+    credits: tuple[float, ...] = ()
+    held_out_loss: float | None = None
+
+    @property
+    def worth(self) -> tuple[float, ...]:
+        """What each picture counts for, -1..1; no face and a copy for 0."""
+        return self.credits or tuple(value or 0.0 for value in self.likenesses)
+
+    @property
+    def copies(self) -> int:
+        """How many of the pictures are copies of a training photo."""
+        pairs = zip(self.credits, self.likenesses, strict=False)
+        return sum(credit == 0 and bool(likeness) for credit, likeness in pairs)
 
     @property
     def likeness(self) -> float:
@@ -62,19 +81,24 @@ class CheckpointScore:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """What scores are compared by: first whether the words are kept, then likeness."""
-        return (self.words is None or self.words >= LEAST_KEPT, self.likeness)
+        """What scores are compared by: first whether the words are kept, then what the pictures count for."""
+        return (self.words is None or self.words >= LEAST_KEPT, float(np.mean(self.worth)) if self.worth else 0.0)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the score as JSON holds it."""
-        rounded = [None if value is None else round(value, 4) for value in self.likenesses]
-        return asdict(self) | {"likeness": round(self.likeness, 4), "likenesses": rounded}
+        told = {
+            "likeness": round(self.likeness, 4),
+            "likenesses": [identity.rounded(value) for value in self.likenesses],
+            "credits": [round(value, 4) for value in self.credits],
+            "copies": self.copies,
+        }
+        return asdict(self) | told
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> CheckpointScore:
-        """Return the score that `as_dict` told of."""
-        lists = {name: tuple(facts[name]) for name in ("likenesses", "followed", "fused")}
-        return cls(step=facts["step"], words=facts["words"], **lists)
+        """Return the score that `as_dict` wrote."""
+        lists = {name: tuple(facts.get(name, ())) for name in ("likenesses", "followed", "fused", "credits")}
+        return cls(step=facts["step"], words=facts["words"], held_out_loss=facts.get("held_out_loss"), **lists)
 
 
 def questions(count: int, captions: Iterable[str] = (), subject: str = "", first_seed: int = SEED) -> list[Question]:
@@ -96,21 +120,23 @@ def judge(
     person: np.ndarray,
     embedder: identity.Embedder,
     base: CheckpointScore | None = None,
+    known: KnownPhotos | None = None,
 ) -> CheckpointScore:
     """Return the score on the pictures (RGB, uint8) that a checkpoint made of the questions.
 
     `person` is the direction `[K]` of photos that training never saw; of several faces the largest is measured. `base`
-    is the score on the base model's pictures of the same questions.
+    is the score on the base model's pictures of the same questions, `known` are the person's photos as faces.
     """
-    largest = [faces[:1] for faces in detect_all(pictures)]
-    found = identity.embed_all(pictures, largest, embedder)
-    likenesses = [identity.likeness(own[0], person) if len(own) else None for own in found]
+    seen = looking.seen_in(close_ups_of(list(pictures)), embedder)
+    told = report.measured(seen, person, known, embedder)
     followed = [
-        follows(picture, faces[0] if faces else None, question.expect)
-        for picture, faces, question in zip(pictures, largest, asked, strict=True)
+        follows(picture, face.face if face else None, question.expect)
+        for picture, face, question in zip(pictures, seen, asked, strict=True)
     ]
     words = None if base is None else kept(followed, base.followed)
-    return CheckpointScore(step, tuple(likenesses), tuple(followed), words)
+    credited = tuple(one.credit for one in told.pictures) if told.band else ()
+    likenesses = tuple(one.likeness for one in told.pictures)
+    return CheckpointScore(step, likenesses, tuple(followed), words, credits=credited)
 
 
 def kept(followed: Sequence[bool], by_base: Sequence[bool]) -> float | None:
@@ -120,8 +146,67 @@ def kept(followed: Sequence[bool], by_base: Sequence[bool]) -> float | None:
 
 
 def best(scores: Sequence[CheckpointScore]) -> CheckpointScore:
-    """Return the score that wins; of equal ones the earlier."""
-    return max(scores, key=lambda score: score.rank)
+    """Return the score that wins; of equal ones the earlier.
+
+    A fusion wins only by the margin of judging.toml over the best checkpoint.
+    """
+    single = [score for score in scores if not score.fused]
+    winner = max(single or scores, key=lambda score: score.rank)
+    for fused in (score for score in scores if score.fused and single):
+        if fused.rank[0] and (not winner.rank[0] or lead(fused, winner)[0] > margin()):
+            winner = fused
+    return winner
+
+
+def lead(first: CheckpointScore, second: CheckpointScore) -> tuple[float, float]:
+    """Return how much more the first one's pictures count for than the second's, and the standard error of that.
+
+    Pictures of the same question are compared, so that hard questions are hard for both; with fewer than two the error
+    is infinite.
+    """
+    pairs = min(len(first.worth), len(second.worth))
+    apart = np.subtract(first.worth[:pairs], second.worth[:pairs])
+    error = float(apart.std(ddof=1) / math.sqrt(pairs)) if pairs > 1 else math.inf
+    return (float(apart.mean()) if pairs else 0.0), error
+
+
+def undecided(scores: Sequence[CheckpointScore]) -> tuple[CheckpointScore, CheckpointScore] | None:
+    """Return the best score and the next one where the difference is within its standard error, else None."""
+    if len(scores) < 2:
+        return None
+    first = best(scores)
+    second = max((score for score in scores if score is not first), key=lambda score: score.rank)
+    if first.rank[0] != second.rank[0]:
+        return None  # one has lost its words; no picture of a face changes that
+    ahead, error = lead(first, second)
+    needed = margin() if first.fused else -margin() if second.fused else 0.0
+    return (first, second) if error > 0 and abs(ahead - needed) <= error else None
+
+
+def joined(score: CheckpointScore, more: CheckpointScore) -> CheckpointScore:
+    """Return a score with the pictures of further questions; its words are those of the first questions."""
+    credited = (*score.worth, *more.worth) if score.credits or more.credits else ()
+    return replace(
+        score,
+        likenesses=(*score.likenesses, *more.likenesses),
+        followed=(*score.followed, *more.followed),
+        credits=credited,
+    )
+
+
+def margin() -> float:
+    """Return by how much a fusion must win."""
+    return float(_file()["fusion_margin"])
+
+
+def round_size() -> int:
+    """Return how many questions finalists get at a time."""
+    return int(_file()["round"])
+
+
+def loss_levels() -> tuple[float, ...]:
+    """Return the noise levels of the held-out loss, as shares of the timesteps, 0..1."""
+    return tuple(_file()["levels"])
 
 
 def worse_for(scores: Sequence[CheckpointScore]) -> int:
@@ -130,7 +215,7 @@ def worse_for(scores: Sequence[CheckpointScore]) -> int:
 
 
 def follows(picture: np.ndarray, face: Face | None, expect: Mapping[str, Any]) -> bool:
-    """Return whether the region's median colour lies in all the ranges; without a face only "picture" can be judged."""
+    """Return whether the region's median colour is in all the ranges; without a face only "picture" can be judged."""
     colour = _colour(picture, face, expect["region"])
     if colour is None:
         return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -173,7 +174,7 @@ class NativeModel:
         vector = None
         if self.family == "sdxl":
             high, wide = (8 * side for side in x.shape[-2:])
-            pooled = torch.stack([prompt.pooled for prompt in prompts])
+            pooled = torch.stack([prompt.pooled for prompt in prompts if prompt.pooled is not None])
             vector = self._host.model.encode_adm(pooled_output=pooled, width=wide, height=high)
             vector = vector.to(self.device, self.dtype)
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
@@ -184,6 +185,7 @@ class NativeModel:
         self, x: torch.Tensor, t: torch.Tensor, context: torch.Tensor, vector: torch.Tensor | None = None
     ) -> torch.Tensor:
         options = {"optimized_attention_override": _attention}
+        assert self.unet is not None, "freed"
         return self.unet(x, t, context=context, y=vector, transformer_options=options)
 
     def sample(
@@ -194,14 +196,19 @@ class NativeModel:
         steps: int,
         cfg: float,
         negative: str = "",
-        tick: Callable[[], None] = lambda: None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[np.ndarray]:
         """Return a picture `[H, W, 3]` (RGB, uint8) of every text and seed, `size` (width, height) in px.
 
-        DPM++ 2M on Karras' noise levels, from the noise that the host's KSampler draws for a seed. `tick` is called
-        before every pass of the UNet, where an interrupt is heard too.
+        DPM++ 2M on Karras' noise levels, from the noise that the host's KSampler draws for a seed. `progress`
+        is called with (done, total) before every pass of the UNet, where an interrupt is heard too.
         """
         pictures: list[np.ndarray] = []
+        passes, total = itertools.count(), steps * math.ceil(len(texts) / _AT_ONCE)
+
+        def tick() -> None:
+            progress(next(passes), total)
+
         with torch.inference_mode():
             unwanted = self.encode_text([negative])[0]
             for start in range(0, len(texts), _AT_ONCE):
@@ -222,10 +229,11 @@ class NativeModel:
         unwanted: EncodedPrompt,
         steps: int,
         cfg: float,
-        tick: Callable,
+        tick: Callable[[], None],
     ) -> torch.Tensor:
         lowest, highest = float(self.sigmas[0]), float(self.sigmas[-1])
-        levels = host.get_sigmas_karras(steps, lowest, highest, device=self.device)
+        device: Any = self.device  # the host types it as text, its default
+        levels = host.get_sigmas_karras(steps, lowest, highest, device=device)
         prompts = [*wanted, *([unwanted] * len(wanted))]
         logs = self.sigmas.log()
 
@@ -285,7 +293,7 @@ def _unet_layers(model: Any, unet: nn.Module, kind: str, convolutions: bool) -> 
 
 def _attention(plain: Callable, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int, *_: Any, **__: Any):
     """Attention `[B, N, heads * d]` by torch, which has a gradient everywhere; stands in for the host's `plain`."""
-    b, _, width = q.shape
+    b, width = q.shape[0], q.shape[2]
     q, k, v = (part.view(b, -1, heads, width // heads).transpose(1, 2) for part in (q, k, v))
     mixed = nn.functional.scaled_dot_product_attention(q, k, v)
     return mixed.transpose(1, 2).reshape(b, -1, width)
@@ -299,7 +307,7 @@ def _forget_activations(unet: nn.Module) -> None:
 
 
 def _checkpointed(forward: Callable) -> Callable:
-    def run(*args: Any, **kwargs: Any) -> torch.Tensor:
+    def run(*args: Any, **kwargs: Any) -> Any:
         if not torch.is_grad_enabled():
             return forward(*args, **kwargs)
         return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)

@@ -16,13 +16,14 @@ from ..portrait import identity
 from ..portrait.coverage import LEAST_ACCEPTED
 from ..portrait.errors import PortraitError
 from ..portrait.faces import Face
+from ..portrait.likeness.known import KnownPhotos
 from ..portrait.originals import AnyPhoto, as_photo
-from ..portrait.report import Limits, Report, Verdict, judge
+from ..portrait.report import Limits, PhotoReport, Verdict, judge
 from . import captions
 from .examples import Example, HeldOut, Rejected, TrainingSet
 
 # The detector's box goes from the brow to the chin; hair and shoulders reach further down than up.
-DOWN = 0.15  # how far the crop's centre lies below the face's, in face sides
+DOWN = 0.15  # how far the crop's centre is below the face's, in face sides
 LEAST_RATIO = 1.6  # a crop that keeps a neighbour out is never tighter than this
 SURE = 0.75  # what the detector is less sure of to be a face (a pattern, a lock of hair) takes no room from the crop
 # Of the mask: the ellipse in which it is 1 and the one outside which it is 0, over the half sides of the face box.
@@ -72,20 +73,22 @@ def prepare(
     total).
 
     Raises PhotoSetError when too few photos will do, with what is wrong with the others, and when no person is in two
-    of them; PortraitError for a trigger or class word that is no word.
+    of them; PortraitError for a trigger or class word that is not a word.
     """
     captions.caption(options.trigger, options.class_word)
     return from_report(photos, judge(photos, names, options.limits, person, embedder, progress), options)
 
 
-def from_report(photos: Sequence[AnyPhoto], report: Report, options: PhotoSetOptions) -> TrainingSet:
+def from_report(photos: Sequence[AnyPhoto], report: PhotoReport, options: PhotoSetOptions) -> TrainingSet:
     """Return the training set of photos that have been judged. Raises as `prepare` does."""
     _refuse(report)
     examples: list[Example] = []
     held_out: list[HeldOut] = []
+    aligned: list[np.ndarray] = []
     for index in report.accepted:
         photo, verdict = as_photo(photos[index]).whole(), report.verdicts[index]
         sha256 = photo_hash(photo)
+        aligned.append(identity.align(photo, verdict.faces[verdict.face]))
         if verdict.held_out:
             held_out.append(_held_out(photo, sha256, verdict, options))
         else:
@@ -93,9 +96,7 @@ def from_report(photos: Sequence[AnyPhoto], report: Report, options: PhotoSetOpt
     small = [example.name for example in examples if min(example.image.shape[:2]) < SMALL]
     warnings = [*report.doubts, *report.missing]
     if small:
-        warnings.append(
-            f"the crops of {', '.join(dict.fromkeys(small))} are smaller than {SMALL} px; they teach little"
-        )
+        warnings.append(f"the crops of {', '.join(dict.fromkeys(small))} are smaller than {SMALL} px and teach little")
     return TrainingSet(
         examples=tuple(examples),
         held_out=tuple(held_out),
@@ -103,6 +104,19 @@ def from_report(photos: Sequence[AnyPhoto], report: Report, options: PhotoSetOpt
         trigger=captions.checked("trigger", options.trigger),
         class_word=captions.checked("class word", options.class_word),
         warnings=tuple(warnings),
+        backend=report.backend,
+        known=_known(report, aligned),
+    )
+
+
+def _known(report: PhotoReport, aligned: Sequence[np.ndarray]) -> KnownPhotos:
+    verdicts = [report.verdicts[index] for index in report.accepted]
+    return KnownPhotos(
+        names=tuple(verdict.name for verdict in verdicts),
+        faces=np.stack(aligned),
+        embeddings=np.stack([np.asarray(verdict.embedding, np.float32) for verdict in verdicts]),
+        turns=np.array([(one.quality.yaw, one.quality.pitch) if one.quality else (0, 0) for one in verdicts]),
+        trained=np.array([not verdict.held_out for verdict in verdicts]),
         backend=report.backend,
     )
 
@@ -139,17 +153,16 @@ def face_mask(face: Face, box: tuple[int, int, int, int]) -> np.ndarray:
     return (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
 
 
-def _refuse(report: Report) -> None:
+def _refuse(report: PhotoReport) -> None:
     accepted, total = len(report.accepted), len(report.verdicts)
     if accepted >= LEAST_ACCEPTED:
         return
     if report.shared == 1 and report.strangers:
         raise PhotoSetError(
-            f"Nobody's face is in two of the {total} photos, so there is no telling who it is about; add photos of one "
-            "person."
+            f"No face appears in two of the {total} photos, so it is not clear who is meant; add photos of one person."
         )
     reasons = "; ".join(f"{one.name}: {one.reason}" for one in report.verdicts if not one.accepted)
-    wanted = f"{LEAST_ACCEPTED} are the least that teach a face, 10 to 20 are better"
+    wanted = f"{LEAST_ACCEPTED} are needed at least, 10 to 20 are better"
     if not reasons:
         raise PhotoSetError(f"{total} photos are too few; {wanted}.")
     said = "none" if accepted == 0 else f"only {accepted}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,11 @@ def train(
 
     Whatever ends the training early, once a checkpoint has been judged the best one so far is left as a usable subject.
 
-    Raises SubjectError when the name is no name or taken, BusyError when another process trains it, LossError,
+    Raises SubjectError when the name cannot be used or is taken, BusyError when another process trains it, LossError,
     MemoryShortError, LockError and StateError as the loop and the disk do.
     """
     name = subjects.clean_name(job.name)
-    folder = root / name / files.TRAINING
+    folder = root / name / subjects.TRAINING
     try:
         with locked(root, name):
             return _NativeSession(model, photos, job, name, root, observer).run()
@@ -67,7 +68,7 @@ class _NativeSession(Session):
 
     def run(self) -> TrainedSubject:
         of_class = self.class_images({"fingerprint": self.model.fingerprint}, self._sampled)
-        data = TrainingData(self.model, self.photos, self.settings, of_class, self.model.check)
+        data = self.data = TrainingData(self.model, self.photos, self.settings, of_class)
         lora = Lora(self.model.layers, self.settings.rank, self.settings.alpha, self.settings.seed)
         with lora.attached():
             self.model.record(lora.parameters)
@@ -79,6 +80,7 @@ class _NativeSession(Session):
             try:
                 self._steps()
                 self._fuse()
+                self.finals(self._drawn)
                 outcome = self._publish()
             except BaseException as error:
                 self._salvage(error)
@@ -95,7 +97,7 @@ class _NativeSession(Session):
             self.model.check()
             training.advance()
             loss = training.losses[-1] if training.losses else float("nan")
-            self.observer.step(training.step, settings.steps, loss)
+            self.observer.progress(training.step, settings.steps, loss)
             if training.step % settings.sample_every == 0 or training.step == settings.steps:
                 training.look()
                 self._judge()
@@ -116,26 +118,42 @@ class _NativeSession(Session):
 
     def _sampled_score(self, fused: Sequence[int] = ()) -> CheckpointScore:
         texts = [question.text(self.photos.prompt_words) for question in self.asked]
+        what = "a fusion of the best checkpoints" if fused else "what was learnt so far" if self.scores else "the start"
+        self.observer.say(f"judging {what}: drawing {len(texts)} portraits")
         pictures = self._sampled(texts, [question.seed for question in self.asked])
-        return self.scored(self.training.step, pictures, fused)
+        score = self.scored(self.training.step, pictures, fused)
+        return replace(score, held_out_loss=self.data.held_out_loss(judge.loss_levels()))
 
     def _sampled(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
         settings = self.settings
-        return self.model.sample(texts, seeds, self.size, settings.sample_steps, settings.sample_cfg)
+        drawn = self.observer.drawing
+        return self.model.sample(texts, seeds, self.size, settings.sample_steps, settings.sample_cfg, progress=drawn)
 
     def _fuse(self) -> None:
         """Fuse the best checkpoints, and judge the fusion as they were judged."""
         best = self.best_checkpoints()
         if not best:
             return
-        fused = state.load_tensors(self.fused(best, self._checkpoint, self.folder / FUSED))
-        own = self.training.lora.state_dict()
-        self.training.lora.load(fused)
-        try:
+        file = self.fused(best, self._checkpoint, self.folder / FUSED)
+        with self._in_place(file):
             score = self._sampled_score([score.step for score in best])
+        self.scores.append(score)
+
+    def _drawn(self, score: CheckpointScore, questions: Sequence[judge.Question]) -> list[np.ndarray]:
+        """Draw further questions with the checkpoint of a score."""
+        texts = [question.text(self.photos.prompt_words) for question in questions]
+        with self._in_place(self.folder / FUSED if score.fused else self._checkpoint(score.step)):
+            return self._sampled(texts, [question.seed for question in questions])
+
+    @contextlib.contextmanager
+    def _in_place(self, file: Path) -> Iterator[None]:
+        """Put the LoRA of a file in place of the one that is trained."""
+        own = self.training.lora.state_dict()
+        self.training.lora.load(state.load_tensors(file))
+        try:
+            yield
         finally:
             self.training.lora.load(own)
-        self.scores.append(score)
 
     def _publish(self, stopped: str | None = None) -> TrainedSubject:
         chosen = judge.best(self.scores[1:])

@@ -16,6 +16,9 @@ import numpy as np
 import torch
 
 from ..portrait import identity, subjects
+from ..portrait.likeness import known as known_photos
+from ..portrait.likeness import papers, recognisers, report
+from ..portrait.likeness.report import LikenessReport
 from . import buckets, class_images, curves, files, fusion, judge, state
 from .examples import TrainingSet
 from .judge import CheckpointScore
@@ -39,22 +42,32 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class TrainingObserver:
-    """Who hears of a training: `step(done, total, loss)` after every step, `pictures(step, pictures)` when judged."""
+    """Hears of a training.
 
-    step: Callable[[int, int, float], None] = lambda done, total, loss: None
+    `progress(done, total, loss)` after every step; `judged(score)` and then `pictures(step, pictures)` for every judged
+    checkpoint; `say(text)` when something begins that takes a while, `drawing(done, total)` while pictures are drawn.
+    """
+
+    progress: Callable[[int, int, float], None] = lambda done, total, loss: None
     pictures: Callable[[int, list[np.ndarray]], None] = lambda step, pictures: None
     say: Callable[[str], None] = lambda text: None
+    judged: Callable[[CheckpointScore], None] = lambda score: None
+    drawing: Callable[[int, int], None] = lambda done, total: None
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedSubject:
-    """A trained subject: the scores (the base model's first), the chosen one, its pictures, and the curves."""
+    """A trained subject: the scores (the base model's first), the chosen one, its pictures, and the curves.
+
+    `report` is the likeness report on the pictures.
+    """
 
     subject: subjects.Subject
     scores: tuple[CheckpointScore, ...]
     chosen: CheckpointScore
     pictures: tuple[np.ndarray, ...]
     curves: np.ndarray
+    report: LikenessReport
     warnings: tuple[str, ...]
 
 
@@ -62,7 +75,7 @@ class TrainedSubject:
 class Course:
     """How a training went, for the subject's card: who trained, on which family of models, and how far it came.
 
-    `base` identifies the model, `losses` has one value a step, `class_pictures` is how many pictures of the class it
+    `base` identifies the model, `losses` has one value per step, `class_pictures` is how many pictures of the class it
     saw, and `stopped` says why it ended early, if it did.
     """
 
@@ -90,7 +103,7 @@ class Session:
         self, photos: TrainingSet, job: TrainingJob, name: str, root: Path, observer: TrainingObserver | None
     ) -> None:
         self.photos, self.settings, self.base = photos, job.settings, dict(job.base)
-        self.name, self.root, self.folder = name, root, root / name / files.TRAINING
+        self.name, self.root, self.folder = name, root, root / name / subjects.TRAINING
         self.observer = observer or TrainingObserver()
         self.person = identity.reference([photo.embedding for photo in photos.held_out])
         self.embedder = identity.embedder(photos.backend)
@@ -109,14 +122,40 @@ class Session:
         word, folder = self.photos.class_word, self.folder / "class"
         return class_images.made(folder, word, model, self.size, self.settings, draw, self.observer.say)
 
+    def finals(self, draw: Callable[[CheckpointScore, Sequence[judge.Question]], list[np.ndarray]]) -> None:
+        """Give the two best checkpoints more pictures, `draw(score, questions)`, until they differ by more than chance.
+
+        At most `final_samples` pictures are drawn. Both have answered the same questions when they are compared.
+        """
+        captions = [example.caption for example in self.photos.examples]
+        left = self.settings.final_samples
+        while pair := judge.undecided(self.scores[1:]):
+            answered = [len(score.likenesses) for score in pair]
+            reach = max(answered)
+            if min(answered) == reach:
+                reach += min(judge.round_size(), left // 2)
+            count = 2 * reach - sum(answered)
+            if not 0 < count <= left:
+                return
+            left -= count
+            asked = judge.questions(reach, captions, self.photos.prompt_words)
+            for score in pair:
+                if not (more := asked[len(score.likenesses) :]):
+                    continue
+                self.observer.say(f"judging the finalists: drawing {len(more)} portraits")
+                pictures = draw(score, more)
+                found = judge.judge(score.step, pictures, more, self.person, self.embedder, None, self.photos.known)
+                self.scores[self.scores.index(score)] = judge.joined(score, found)
+
     def scored(self, step: int, pictures: list[np.ndarray], fused: Sequence[int] = ()) -> CheckpointScore:
         """Judge the pictures (RGB, uint8) of a checkpoint, keep and show them, and return the score."""
         base = self.scores[0] if self.scores else None
-        score = judge.judge(step, pictures, self.asked, self.person, self.embedder, base)
+        score = judge.judge(step, pictures, self.asked, self.person, self.embedder, base, self.photos.known)
         score = replace(score, fused=tuple(sorted(fused)))
         self._shown[_label(score)] = pictures
         for index, picture in enumerate(pictures):
             files.save_picture(self.folder / "samples" / f"{_label(score)}-{index}.png", picture)
+        self.observer.judged(score)
         self.observer.pictures(step, pictures)
         self.observer.say(f"{_label(score)}: likeness {score.likeness:.3f}")
         return score
@@ -151,7 +190,19 @@ class Session:
         files.save_picture(self.folder / "curves.png", drawn)
         label = _label(chosen)
         pictures = tuple(self._shown.get(label) or files.load_pictures(self.folder / "samples", label))
-        return TrainedSubject(saved, tuple(self.scores), chosen, pictures, drawn, tuple(self.warnings))
+        told = self._reported(pictures)
+        return TrainedSubject(saved, tuple(self.scores), chosen, pictures, drawn, told, tuple(self.warnings))
+
+    def _reported(self, pictures: Sequence[np.ndarray]) -> LikenessReport:
+        """Hold the chosen checkpoint's pictures against the person's photos, and leave the report with the subject."""
+        second, why = recognisers.second()
+        told = report.report(pictures, self.person, self.photos.known, self.embedder, second)
+        self.warnings += [*told.warnings, *told.remarks, *([why] if why else [])]
+        folder = self.folder / known_photos.FOLDER
+        if self.photos.known is not None:
+            known_photos.save(self.photos.known, folder / known_photos.FACES)
+        papers.write(folder, told, pictures, self.photos.known, self.name)
+        return told
 
     def _card(self, chosen: CheckpointScore, course: Course) -> dict[str, Any]:
         photos = self.photos

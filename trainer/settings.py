@@ -33,7 +33,7 @@ class TrainSettings:
     """The settings of one training; the defaults suit SD1.5 on a card of 12 GB or more.
 
     steps               optimiser steps
-    batch, accumulation pictures a pass, passes a step
+    batch, accumulation pictures per pass, passes per step
     resolution          the side in px of a square of the area that crops are scaled to
     rank, alpha         of the LoRA; the change is scaled by alpha / rank
     convolutions        whether the residual blocks learn too, not the attention blocks alone (kohya's conv_dim)
@@ -55,6 +55,7 @@ class TrainSettings:
     samples             likeness pictures a judged checkpoint, each of another prompt and seed
     sample_steps, sample_cfg  of the sampler that makes them
     patience            early stop after so many judged checkpoints without a better one; 0 never stops
+    final_samples       pictures more for the two best checkpoints, where they are too close to tell; native only
     fuse_best           how many of the best checkpoints are fused at the end; 1 fuses nothing
     precision           "auto" (bf16 where it is fast, else fp32), "fp32" or "bf16"
     gradient_checkpointing    less memory for more time
@@ -88,6 +89,7 @@ class TrainSettings:
     sample_steps: int = 20
     sample_cfg: float = 6.0
     patience: int = 3
+    final_samples: int = 16
     fuse_best: int = 3
     seed: int = 0
     precision: str = "auto"
@@ -153,6 +155,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "sample_steps": (1, 200),
     "sample_cfg": (1, 30),
     "patience": (0, 1000),
+    "final_samples": (0, 200),
     "fuse_best": (1, 20),
     "seed": (0, 2**63 - 1),
 }
@@ -200,4 +203,4 @@ def _check(name: str, value: Any, kind: type) -> None:
     if name in _RANGES:
         least, most = _RANGES[name]
         if not (math.isfinite(value) and least <= value <= most):
-            raise SettingsError(f"The training setting {name!r} is {value:g}; it must lie from {least:g} to {most:g}.")
+            raise SettingsError(f"The training setting {name!r} is {value:g}; it must be from {least:g} to {most:g}.")

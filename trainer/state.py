@@ -14,7 +14,7 @@ from ..portrait import disk
 from ..portrait.errors import PortraitError
 from ..portrait.subjects import check_safetensors
 
-STATE, NOTES = "state.safetensors", "state.json"
+NOTES = "state.json"
 
 
 class StateError(PortraitError):

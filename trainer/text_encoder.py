@@ -46,7 +46,7 @@ class TrainedText:
         self._prefixes = _PREFIXES[family]
         self._recorded: list[Recorded] = []
         own = weights(clip.patcher, clip.cond_stage_model)
-        self._encoders = copied(clip.cond_stage_model, {name: _own(tensor, device) for name, tensor in own})
+        self._encoders: Any = copied(clip.cond_stage_model, {name: _own(tensor, device) for name, tensor in own})
         for layer in self._encoders.modules():
             if isinstance(layer, CLIPLayer):
                 layer.forward = _with_gradient(layer)
@@ -119,7 +119,7 @@ def _own(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     return tensor.to(device, torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
 
 
-def _with_gradient(layer: nn.Module) -> Callable:
+def _with_gradient(layer: Any) -> Callable:
     """Return the layer's forward without its sums in place, which would overwrite what the backward pass needs."""
 
     def forward(x: torch.Tensor, mask: torch.Tensor | None = None, optimized_attention: Any = None) -> torch.Tensor:

@@ -8,10 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from . import buckets, objective
+from . import buckets, captions, objective
 from .batches import batch, class_pictures
 from .examples import TrainingSet
 from .settings import TrainSettings
+
+HELD_OUT_SEED = 11
+"""The seed of the noise that the loss on held-out photos is measured with: the same in every training."""
 
 
 class Model(Protocol):
@@ -38,9 +41,16 @@ class Model(Protocol):
         ...
 
     def sample(
-        self, texts: Sequence[str], seeds: Sequence[int], size: tuple[int, int], steps: int, cfg: float
+        self,
+        texts: Sequence[str],
+        seeds: Sequence[int],
+        size: tuple[int, int],
+        steps: int,
+        cfg: float,
+        *,
+        progress: Callable[[int, int], None] = ...,
     ) -> list[np.ndarray]:
-        """Return a picture of every text and seed."""
+        """Return a picture of every text and seed; `progress` is called with (done, total) on the way."""
         ...
 
     def record(self, trained: Callable[[str], Sequence[torch.Tensor]]) -> None:
@@ -72,7 +82,6 @@ class TrainingData:
         photos: TrainingSet,
         settings: TrainSettings,
         class_images: Sequence[tuple[np.ndarray, str]] = (),
-        progress: Callable[[], None] = lambda: None,
     ) -> None:
         self.model, self.settings = model, settings
         self.latents, self.masks, self.captions, self.sizes = [], [], [], []
@@ -80,13 +89,15 @@ class TrainingData:
             size = buckets.choose(example.image.shape[1], example.image.shape[0], settings.resolution)
             picture, mask = buckets.fit(example.image, example.mask, size)
             self._add(picture, mask, example.caption, size)
-            progress()
+            model.check()
         self.subject_pictures = len(self.latents)
         for picture, caption in class_images:
             size = picture.shape[1], picture.shape[0]
             self._add(picture, np.zeros(picture.shape[:2], np.float32), caption, size)
-            progress()
-        self._words = None if model.text is not None else dict(self._read([*self.captions, ""]))
+            model.check()
+        self.subject_words = captions.caption(photos.trigger, photos.class_word)
+        self._held_out = [self._fitted(photo.image) for photo in photos.held_out]
+        self._words = None if model.text is not None else dict(self._read([*self.captions, "", self.subject_words]))
 
     def _add(self, picture: np.ndarray, mask: np.ndarray, caption: str, size: tuple[int, int]) -> None:
         latent = self.model.encode(picture)
@@ -120,6 +131,32 @@ class TrainingData:
             part = self._part([chosen[place] for place in places], levels[places], texts, random)
             total = total + part * (len(places) / len(chosen))
         return total
+
+    def _fitted(self, picture: np.ndarray) -> torch.Tensor:
+        size = buckets.choose(picture.shape[1], picture.shape[0], self.settings.resolution)
+        return self.model.encode(buckets.fit(picture, np.zeros(picture.shape[:2], np.float32), size)[0])
+
+    def held_out_loss(self, levels: Sequence[float]) -> float | None:
+        """Return the mean squared error on the held-out photos, with the same noise each time; None without any.
+
+        `levels` are shares of the model's timesteps, 0..1. A rising loss on photos that training never saw, while that
+        of the training falls, is overfitting that the faces need not show yet.
+        """
+        if not self._held_out:
+            return None
+        steps = torch.tensor([round(share * (len(self.model.sigmas) - 1)) for share in levels])
+        known = dict(self._read([self.subject_words])) if self._words is None else self._words
+        errors = []
+        with torch.no_grad():
+            for index, latent in enumerate(self._held_out):
+                random = objective.generator(HELD_OUT_SEED, index)
+                latents = latent.expand(len(steps), *latent.shape)
+                drawn = self._moved(objective.noise(tuple(latents.shape), 0.0, random))
+                at = self._moved(steps)
+                x, wanted = objective.noised(latents, drawn, self.model.sigmas[at], self.model.velocity)
+                predicted = self.model.predict(x, at, [known[self.subject_words]] * len(steps))
+                errors.append(float((predicted.float() - wanted.float()).square().mean()))
+        return sum(errors) / len(errors)
 
     def _part(
         self, indices: list[int], levels: torch.Tensor, texts: list[str], random: torch.Generator

@@ -12,7 +12,7 @@ import gc
 import json
 import sys
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 sys.path.insert(0, sys.argv[1])
 sys.argv = [sys.argv[0], "--cpu"]
@@ -70,7 +70,7 @@ NARROW = SDXL | {
 def unknown_names(convolutions: bool) -> list[str]:
     """The names of ours that ComfyUI's loader does not know, of SDXL's UNet and its two text encoders."""
     unet = UNetModel(**SDXL, dtype=torch.float16, device="meta", operations=comfy.ops.disable_weight_init)
-    holder = torch.nn.Module()
+    holder: Any = torch.nn.Module()
     holder.diffusion_model = unet
     holder.model_config = comfy.supported_models.SDXL(dict(SDXL))
     text = comfy.sdxl_clip.SDXLClipModel(device="meta", dtype=torch.float16)
@@ -178,7 +178,7 @@ def trained_words() -> dict[str, object]:
         lora = Lora(text.layers, 2, 2.0)
         with torch.inference_mode(False), torch.enable_grad(), lora.attached():
             prompts = text.encode_text(texts)
-            sum(prompt.context.square().sum() for prompt in prompts).backward()
+            torch.stack([prompt.context.square().sum() for prompt in prompts]).sum().backward()
         apart = [float((p.context - clip.own(t)).abs().max()) for p, t in zip(prompts, texts, strict=True)]
         farthest = max(farthest, *apart)
         learning = sum(
@@ -232,7 +232,7 @@ class Handle:
         Handle.freed.append(self.address)
 
 
-def managed(part: torch.nn.Module) -> None:
+def managed(part: Any) -> None:
     """Hang on a network what ComfyUI 0.33's ModelPatcherDynamic.load does."""
     part.dynamic_vbars = {torch.device("cpu"): Handle(1)}
     part.dynamic_pins = {torch.device("cpu"): {"weights": (Handle(2), [], [-1], [0], [0], {}), "failed": False}}
@@ -263,7 +263,7 @@ def beside_handles() -> dict[str, object]:
 
 def packed() -> dict[str, object]:
     """What the trainer makes of weights that are no plain numbers."""
-    layer = torch.nn.Linear(8, 4)
+    layer: Any = torch.nn.Linear(8, 4)
     patcher = SimpleNamespace(backup={}, patches={})
     answer: dict[str, object] = {}
 

@@ -21,25 +21,27 @@ class Linear(nn.Linear, comfy.ops.CastWeightBiasOp):
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None):
         nn.Module.__init__(self)
         self.in_features, self.out_features = in_features, out_features
-        self.weight = self.bias = None
+        self.weight = self.bias = None  # pyright: ignore[reportAttributeAccessIssue] - as the host does
         self.comfy_need_lazy_init_bias = bias
         self.weight_comfy_model_dtype = self.bias_comfy_model_dtype = dtype
 
-    def _load_from_state_dict(self, state, prefix, metadata, strict, missing, unexpected, errors) -> None:
-        assigned = metadata.get("assign_to_params_buffers", False)
-        for key, value in state.items():
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ) -> None:
+        assigned = local_metadata.get("assign_to_params_buffers", False)
+        for key, value in state_dict.items():
             leaf = key[len(prefix) :]
             if leaf in ("weight", "bias"):
                 given = nn.Parameter(value if assigned else value.clone(), requires_grad=False)
                 setattr(self, leaf, given)
             else:
-                unexpected.append(key)
+                unexpected_keys.append(key)
         if self.weight is None:
             self.weight = nn.Parameter(torch.zeros(self.in_features, self.out_features), requires_grad=False)
-            missing.append(prefix + "weight")
+            missing_keys.append(prefix + "weight")
         if self.bias is None and self.comfy_need_lazy_init_bias:
             self.bias = nn.Parameter(torch.zeros(self.out_features), requires_grad=False)
-            missing.append(prefix + "bias")
+            missing_keys.append(prefix + "bias")
 
 
 @contextlib.contextmanager

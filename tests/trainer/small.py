@@ -40,7 +40,8 @@ class SmallModel:
         self.sigmas = torch.linspace(0.03, 14, 1000)
         self.layers = {"lora_unet_into": self.net.into, "lora_unet_middle": self.net.middle}
         self.pictures = pictures or [np.zeros((64, 64, 3), np.uint8)]
-        self.checks, self.stop_at = 0, None
+        self.checks = 0
+        self.stop_at: int | None = None
 
     def encode(self, picture: np.ndarray) -> torch.Tensor:
         small = torch.from_numpy(picture.astype(np.float32) / 127.5 - 1).movedim(2, 0)
@@ -53,7 +54,7 @@ class SmallModel:
     def predict(self, x, t, prompts) -> torch.Tensor:
         return self.net(x, t, torch.stack(list(prompts)))
 
-    def sample(self, texts, seeds, size, steps, cfg) -> list[np.ndarray]:
+    def sample(self, texts, seeds, size, steps, cfg, *, progress=None) -> list[np.ndarray]:
         """The pictures given, in turn; what is sampled does not matter to what is tested with this model."""
         return [self.pictures[seed % len(self.pictures)] for seed in seeds]
 

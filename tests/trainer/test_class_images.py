@@ -1,4 +1,4 @@
-"""Pictures of the class: made once, kept, and made anew when what they depend on has changed."""
+"""Pictures of the class: made once, kept, and made again when what they depend on has changed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_picture_has_a_seed_and_a_caption_of_the_class_alone(tmp_path, pai
     assert [picture[0, 0, 0] for picture, _ in pictures] == [seed % 251 for _, seed in painter.asked]
     assert len({seed for _, seed in painter.asked}) == 3
     assert all(text.startswith("portrait photo of woman, ") for _, text in pictures)
-    assert said == ["3 pictures of the class"]
+    assert said == ["drawing 3 pictures of the class"]
 
 
 def test_they_are_kept_and_read_back_exactly(tmp_path, painter):
@@ -52,20 +52,20 @@ def test_they_are_kept_and_read_back_exactly(tmp_path, painter):
     "change",
     [{"word": "man"}, {"model": "b"}, {"size": (16, 24)}, {"settings": TrainSettings(class_images=3, sample_steps=5)}],
 )
-def test_another_class_model_size_or_sampling_makes_them_anew(tmp_path, painter, change):
+def test_another_class_model_size_or_sampling_makes_them_again(tmp_path, painter, change):
     made(tmp_path / "class", painter)
     made(tmp_path / "class", painter, **change)
     assert len(painter.asked) == 6
 
 
-def test_fewer_are_made_anew_and_no_old_picture_stays(tmp_path, painter):
+def test_fewer_are_made_again_and_no_old_picture_stays(tmp_path, painter):
     made(tmp_path / "class", painter)
     assert len(made(tmp_path / "class", painter, TrainSettings(class_images=2, sample_steps=4))) == 2
     assert len(list((tmp_path / "class").glob("*.png"))) == 2
 
 
 @pytest.mark.parametrize("damage", ["class.json", "class-001.png"])
-def test_a_damaged_file_makes_them_anew(tmp_path, painter, damage):
+def test_a_damaged_file_makes_them_again(tmp_path, painter, damage):
     made(tmp_path / "class", painter)
     (tmp_path / "class" / damage).write_bytes(b"{")
     assert len(made(tmp_path / "class", painter)) == 3

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import torch
 from torch import nn
 
-from portrait_studio.trainer.cuda_graphs import FAMILIAR, Recorded, recording_works
+from portrait_studio.trainer.cuda_graphs import (
+    FAMILIAR,
+    CudaRecorder,
+    Recorded,
+    Recorder,
+    _capture,
+    can_record,
+    recording_works,
+)
+
+from ..present import present
 
 needs_card = pytest.mark.skipif(not recording_works(), reason="needs a GPU")
 
@@ -16,15 +28,12 @@ def test_nothing_is_recorded_without_a_card():
         assert not recording_works()
 
 
-def test_nothing_is_recorded_with_the_allocator_that_cannot_free_it(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.version, "cuda", "13.0")
-    monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda: "cudaMallocAsync")
-    assert not recording_works()
-    monkeypatch.setattr(torch.cuda, "get_allocator_backend", lambda: "native")
-    assert recording_works()
-    monkeypatch.setattr(torch.version, "cuda", None)  # AMD's build
-    assert not recording_works()
+@pytest.mark.parametrize(
+    ("cuda", "allocator", "works"),
+    [("13.0", "native", True), ("13.0", "cudaMallocAsync", False), (None, "native", False)],
+)
+def test_only_torchs_own_allocator_on_an_nvidia_build_can_record(cuda, allocator, works):
+    assert can_record(cuda, allocator) is works
 
 
 def test_a_pass_of_a_new_shape_is_the_networks_own():
@@ -40,41 +49,52 @@ def test_a_pass_of_a_new_shape_is_the_networks_own():
     assert len(passes) == 4
 
 
-def replaying(function, examples, num_warmup_iters):
-    """As torch.cuda.make_graphed_callables does, on any device: one set of buffers, which every pass overwrites."""
-    held, buffers = {}, [torch.zeros_like(one) for one in examples if one.requires_grad]
+class BufferRecorder:
+    """Keeps torch's contract for recordings on any device: one set of buffers, which every pass overwrites."""
 
-    class Replay(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, *given):
-            with torch.enable_grad():
-                for example, value in zip(examples, given, strict=True):
-                    if example.data_ptr() != value.data_ptr():
-                        example.data.copy_(value)
-                held["answer"] = function(*examples)
-            return held["answer"].detach()
+    def __init__(self, room: bool = True, refuses: bool = False) -> None:
+        self.room, self.refuses, self.recorded = room, refuses, 0
 
-        @staticmethod
-        def backward(ctx, above):
-            found = torch.autograd.grad(held["answer"], [one for one in examples if one.requires_grad], above)
-            for buffer, gradient in zip(buffers, found, strict=True):
-                buffer.copy_(gradient)
-            waiting = iter(buffers)
-            return tuple(next(waiting).detach() if one.requires_grad else None for one in examples)
+    def has_room(self) -> bool:
+        return self.room
 
-    return Replay.apply
+    def settle(self) -> None:
+        pass
+
+    def record(self, function, examples):
+        if self.refuses:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        self.recorded += 1
+        held, buffers = {}, [torch.zeros_like(one) for one in examples if one.requires_grad]
+
+        class Replay(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, *given):
+                with torch.enable_grad():
+                    for example, value in zip(examples, given, strict=True):
+                        if example.data_ptr() != value.data_ptr():
+                            example.data.copy_(value)
+                    held["answer"] = function(*examples)
+                return held["answer"].detach()
+
+            @staticmethod
+            def backward(ctx, *above):
+                found = torch.autograd.grad(held["answer"], [one for one in examples if one.requires_grad], above)
+                for buffer, gradient in zip(buffers, found, strict=True):
+                    buffer.copy_(gradient)
+                waiting = iter(buffers)
+                return tuple(next(waiting).detach() if one.requires_grad else None for one in examples)
+
+        return Replay.apply
 
 
-@pytest.fixture(params=["stand-in", pytest.param("card", marks=needs_card)])
-def device(request, monkeypatch) -> str:
-    if request.param == "card":
-        return "cuda"
-    monkeypatch.setattr(torch.cuda, "make_graphed_callables", replaying)
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**30, 2**30))
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 2**20)
-    return "cpu"
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=needs_card)])
+def device(request) -> str:
+    return request.param
+
+
+def recorder_for(device: str) -> Recorder:
+    return CudaRecorder() if device == "cuda" else BufferRecorder()
 
 
 class Passes:
@@ -98,24 +118,24 @@ class Passes:
             for x in self.batches:
                 network(x).sum().backward()
         else:
-            sum(network(x).square().sum() for x in self.batches).backward()
-        return [tensor.grad.clone() for tensor in (*self.trained, *self.batches)]
+            torch.stack([network(x).square().sum() for x in self.batches]).sum().backward()
+        return [present(tensor.grad).clone() for tensor in (*self.trained, *self.batches)]
 
 
 def test_gradients_of_several_passes_add_up_as_without_recording(device):
     passes = Passes(device)
     wanted = passes.gradients(passes.network)
-    recorded = Recorded(passes.network, passes.trained)
+    recorded = Recorded(passes.network, passes.trained, recorder_for(device))
     for _ in range(FAMILIAR + 1):
         torch.testing.assert_close(passes.gradients(recorded), wanted)
     recorded.forget()
     torch.testing.assert_close(passes.gradients(recorded), wanted)
 
 
-def test_a_second_pass_of_a_shape_before_the_first_has_gone_back_is_not_replayed(device):
+def test_a_second_forward_before_the_first_backward_is_not_replayed(device):
     passes = Passes(device)
     wanted = passes.gradients(passes.network, one_by_one=False)
-    recorded = Recorded(passes.network, passes.trained)
+    recorded = Recorded(passes.network, passes.trained, recorder_for(device))
     passes.gradients(recorded)
     for _ in range(2):
         torch.testing.assert_close(passes.gradients(recorded, one_by_one=False), wanted)
@@ -132,24 +152,38 @@ def test_what_is_recorded_is_not_computed_by_python_again():
     assert passes.calls == before
 
 
-def test_there_is_no_recording_where_memory_is_short(device, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (10, 2**30))
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 11)
-    monkeypatch.setattr(torch.cuda, "make_graphed_callables", lambda *_, **__: pytest.fail("it was recorded"))
-    passes = Passes(device)
+@pytest.mark.parametrize("recorder", [BufferRecorder(room=False), BufferRecorder(refuses=True)])
+def test_without_room_or_where_recording_fails_training_goes_on_unrecorded(recorder):
+    passes = Passes("cpu")
     wanted = passes.gradients(passes.network)
-    recorded = Recorded(passes.network, passes.trained)
+    recorded = Recorded(passes.network, passes.trained, recorder)
     for _ in range(FAMILIAR + 1):
         torch.testing.assert_close(passes.gradients(recorded), wanted)
+    assert recorder.recorded == 0
 
 
-def test_a_card_that_refuses_to_record_trains_on_without(device, monkeypatch):
-    def refused(*_, **__):
-        raise RuntimeError("operation not permitted when stream is capturing")
+@needs_card
+def test_a_capture_that_breaks_off_leaves_the_card_usable():
+    passes = Passes("cuda")
 
-    monkeypatch.setattr(torch.cuda, "make_graphed_callables", refused)
-    passes = Passes(device)
+    def waits(x: torch.Tensor) -> torch.Tensor:
+        if torch.cuda.is_current_stream_capturing():
+            torch.cuda.synchronize()  # not allowed during a capture
+        return passes.network(x)
+
+    stream = torch.cuda.current_stream()
     wanted = passes.gradients(passes.network)
-    recorded = Recorded(passes.network, passes.trained)
+    recorded = Recorded(waits, passes.trained)
     for _ in range(FAMILIAR + 1):
         torch.testing.assert_close(passes.gradients(recorded), wanted)
+    assert torch.cuda.current_stream() == stream
+    assert torch.randn(3, device="cuda").isfinite().all()
+
+
+def test_no_garbage_is_collected_during_a_capture():
+    with _capture(torch.device("cpu")):
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(RuntimeError, match="broke off"), _capture(torch.device("cpu")):
+        raise RuntimeError("broke off")
+    assert gc.isenabled()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,3 +53,12 @@ def test_it_is_drawn_from_whatever_there_is(losses, scores):
 def test_a_running_mean_keeps_what_is_level():
     assert curves.smoothed(np.full(50, 0.25)) == pytest.approx(np.full(50, 0.25))
     assert len(curves.smoothed(np.zeros(0))) == 0
+
+
+def test_the_loss_on_held_out_photos_has_its_own_line():
+    assert not len(where(curves.draw([0.1] * 120, SCORES), curves.HELD_OUT))
+    known = [replace(score, held_out_loss=loss) for score, loss in zip(SCORES, (0.2, 0.15, 0.1), strict=True)]
+    points = where(curves.draw([0.1] * 120, known), curves.HELD_OUT)
+    points = points[points[:, 0] > 76]  # below the legend
+    first, last = points[points[:, 1].argmin()], points[points[:, 1].argmax()]
+    assert last[0] > first[0] + 40

@@ -100,3 +100,49 @@ def test_a_verdict_survives_being_written_down():
     assert after.fused == (20, 60)
     assert after.likenesses == (0.5124, None)
     assert after.as_dict() == before.as_dict()
+
+
+def pictures(step: int, *values: float, words: float | None = 1.0, fused: tuple[int, ...] = ()) -> CheckpointScore:
+    return CheckpointScore(step, values, (True,) * len(values), words, fused)
+
+
+def test_a_copy_counts_for_nothing_however_alike_it_is():
+    copied = CheckpointScore(60, (0.99, 0.7), (True, True), 1.0, credits=(0.0, 0.7))
+    honest = CheckpointScore(120, (0.6, 0.6), (True, True), 1.0, credits=(0.6, 0.6))
+    assert copied.likeness > honest.likeness
+    assert judge.best([copied, honest]) is honest
+    assert copied.copies == 1
+
+
+def test_a_fusion_wins_by_the_margin_or_not_at_all():
+    single = pictures(60, 0.7, 0.7)
+    barely, clearly = (pictures(60, value, value, fused=(20, 60)) for value in (0.705, 0.73))
+    assert judge.best([single, barely]) is single
+    assert judge.best([single, clearly]) is clearly
+    assert judge.best([pictures(60, 0.9, words=0.5), clearly]) is clearly
+    assert judge.best([single, pictures(60, 0.9, 0.9, words=0.5, fused=(20, 60))]) is single
+
+
+def test_pictures_of_the_same_question_are_compared():
+    """The second is better by as much on the hard question as on the easy one."""
+    ahead, error = judge.lead(pictures(120, 0.25, 0.85), pictures(60, 0.2, 0.8))
+    assert ahead == pytest.approx(0.05)
+    assert error == pytest.approx(0.0, abs=1e-9)
+    assert judge.undecided([pictures(60, 0.2, 0.8), pictures(120, 0.25, 0.9)]) is None
+    close = [pictures(60, 0.2, 0.9), pictures(120, 0.4, 0.75)]
+    assert judge.undecided(close) == (close[1], close[0])
+    assert judge.undecided([close[0], pictures(120, 0.4, 0.75, words=0.5)]) is None
+
+
+def test_a_fusion_is_decided_about_at_its_margin():
+    """It is no nearer to winning where it is as good as the best checkpoint than where it lacks the margin."""
+    single = pictures(60, 0.7, 0.71)
+    equal, by_margin = (pictures(60, 0.702 + more, 0.708 + more, fused=(20, 60)) for more in (0.0, judge.margin()))
+    assert judge.undecided([single, equal]) is None
+    assert judge.undecided([single, by_margin]) is not None
+
+
+def test_more_pictures_join_the_first_and_leave_the_words():
+    both = judge.joined(pictures(60, 0.5, 0.7, words=0.9), pictures(60, 0.9, words=None))
+    assert both.likenesses == (0.5, 0.7, 0.9)
+    assert (both.words, both.step) == (0.9, 60)

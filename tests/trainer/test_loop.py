@@ -14,6 +14,7 @@ from portrait_studio.trainer.lora import Lora
 from portrait_studio.trainer.settings import TrainSettings
 from portrait_studio.trainer.training_data import TrainingData
 
+from ..present import present
 from .small import SmallModel, training_set
 
 SETTINGS = TrainSettings(
@@ -26,6 +27,11 @@ def training(settings: TrainSettings = SETTINGS, class_images: bool = True) -> T
     extra = [(np.full((64, 64, 3), 50 * i, np.uint8), "portrait of a person") for i in range(3)] if class_images else []
     learner = TrainingData(model, training_set(), settings, extra)
     return Training(learner, Lora(model.layers, settings.rank, settings.alpha, 1), settings)
+
+
+def data_of(one: Training) -> TrainingData:
+    assert isinstance(one.learner, TrainingData)
+    return one.learner
 
 
 def run(one: Training, steps: int) -> Training:
@@ -49,7 +55,7 @@ def test_a_crash_in_mid_run_changes_nothing_of_the_result(tmp_path, name):
     state.save(tmp_path, broken.parts(), broken.notes())
     run(broken, 7)  # steps behind the kept state are lost with the process
     again = training(settings)
-    again.restore(*state.load(tmp_path))
+    again.restore(*present(state.load(tmp_path)))
     assert again.step == 5
     run(again, 12)
 
@@ -63,7 +69,7 @@ def test_a_crash_in_mid_run_changes_nothing_of_the_result(tmp_path, name):
 def test_a_loss_that_is_no_number_names_step_and_learning_rate():
     one = training()
     run(one, 3)
-    one.learner.latents[0].fill_(math.nan)
+    data_of(one).latents[0].fill_(math.nan)
     with pytest.raises(
         LossError, match=r"The loss is nan at step [4-6] with learning rate 0\.0\d+; lower the learning"
     ):
@@ -95,7 +101,8 @@ def test_the_batch_is_halved_once_by_itself_and_the_pictures_a_step_stay():
 
 def test_another_error_than_memory_goes_on_its_way():
     one = training()
-    one.learner.captions[:] = ["not read before"] * len(one.learner.captions)
+    captions = data_of(one).captions
+    captions[:] = ["not read before"] * len(captions)
     with pytest.raises(KeyError):
         run(one, 1)
     assert one.batch == SETTINGS.batch
@@ -106,9 +113,15 @@ def test_class_pictures_are_seen_and_weigh_what_they_should():
     heavy = training(SETTINGS.with_changes({"prior_share": 0.5, "accumulation": 1, "prior_weight": 5.0}))
     without = training(SETTINGS.with_changes({"prior_weight": 0.0}))
     assert float(heavy.learner.loss(0, 2)) > float(seen.learner.loss(0, 2))
-    captions = []
-    real = without.learner._part
-    without.learner._part = lambda i, levels, texts, random: captions.extend(texts) or real(i, levels, texts, random)
+    captions: list[str] = []
+    data = data_of(without)
+    real = data._part
+
+    def listened(indices: list[int], levels: torch.Tensor, texts: list[str], random: torch.Generator) -> torch.Tensor:
+        captions.extend(texts)
+        return real(indices, levels, texts, random)
+
+    data._part = listened
     for number in range(20):
         without.learner.loss(number, 2)
     assert "portrait of a person" not in captions

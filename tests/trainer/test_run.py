@@ -16,6 +16,7 @@ from portrait_studio.trainer import judge, run, state
 from portrait_studio.trainer.loop import LossError
 from portrait_studio.trainer.settings import TrainSettings
 
+from ..present import present
 from .small import SmallModel, training_set
 
 SETTINGS = TrainSettings(
@@ -36,7 +37,7 @@ def judged(monkeypatch):
     def give(*values: float) -> None:
         left = list(values)
 
-        def score(step, pictures, asked, person, embedder, base=None):
+        def score(step, pictures, asked, person, embedder, base=None, known=None):
             return judge.CheckpointScore(
                 step, (left.pop(0),) * len(pictures), (True,) * len(pictures), 1.0 if base else None
             )
@@ -53,20 +54,20 @@ def test_the_best_checkpoint_becomes_the_subject(tmp_path, judged):
     assert [score.step for score in done.scores] == [0, 2, 4, 6, 6]
     subject = subjects.load("Anna", tmp_path)
     assert subject.prompt_words == "ohwx person"
-    assert subject.references.shape == (2, 128)
+    assert present(subject.references).shape == (2, 128)
     assert subject.card["chosen"] == {"step": 4, "fused": [], "likeness": 0.8}
     assert subject.card["likeness_before"] == 0.3
     assert len(subject.card["photos"]["trained"]) == 5
     assert done.curves.shape == (620, 960, 3)
     left = {file.name for file in (tmp_path / "Anna" / "training").iterdir()}
-    assert left == {"class", "samples", "curves.png"}  # states and checkpoints are of no more use
+    assert left == {"class", "samples", "curves.png", "likeness"}  # states and checkpoints are of no more use
 
 
 def test_a_fusion_is_kept_only_when_it_is_likest(tmp_path, judged):
-    judged(0.3, 0.5, 0.8, 0.6, 0.81)
+    judged(0.3, 0.5, 0.8, 0.6, 0.83)
     done = run.train(SmallModel(), training_set(), job(), tmp_path)
     assert done.chosen.fused == (2, 4, 6)
-    judged(0.3, 0.5, 0.8, 0.6, 0.8)
+    judged(0.3, 0.5, 0.8, 0.6, 0.805)  # less than the margin
     other = run.train(SmallModel(), training_set(), job("Berta"), tmp_path)
     assert other.chosen.step == 4
     assert not other.chosen.fused
@@ -99,7 +100,7 @@ def test_a_cancel_leaves_the_best_checkpoint_and_the_next_run_ends_as_if_there_h
     done = run.train(SmallModel(), training_set(), job(), tmp_path)
     assert done.chosen.step == 6
     assert done.subject.card["stopped"] is None
-    mine, other = state.load_tensors(done.subject.lora), state.load_tensors(whole.lora)
+    mine, other = (state.load_tensors(present(subject.lora)) for subject in (done.subject, whole))
     assert all(torch.equal(mine[key], other[key]) for key in mine | other)
 
 
@@ -126,7 +127,8 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint_and_says_so(tmp
     calls = []
 
     def predict(x, t, prompts):
-        calls.append(len(x))
+        if torch.is_grad_enabled():  # a step of the training, not the loss on held-out photos
+            calls.append(len(x))
         return real(x, t, prompts) * (float("nan") if len(calls) > 3 else 1.0)
 
     model.predict = predict
@@ -182,9 +184,72 @@ def test_class_images_are_made_once_and_kept(tmp_path, judged):
     model = SmallModel([np.full((64, 64, 3), 77, np.uint8)])
     asked = []
     real = model.sample
-    model.sample = lambda texts, seeds, *rest: asked.extend(texts) or real(texts, seeds, *rest)
+    model.sample = lambda texts, seeds, *rest, **more: asked.extend(texts) or real(texts, seeds, *rest, **more)
     run.train(model, training_set(), job(), tmp_path)
     made = [text for text in asked if "ohwx" not in text]
     assert len(made) == 2
     run.train(model, training_set(), job(replace=True, seed=5), tmp_path)
     assert [text for text in asked if "ohwx" not in text] == made
+
+
+@pytest.fixture
+def by_picture(monkeypatch):
+    """Give every picture a likeness, `rows` in the order of judging; tell how many pictures each row was about."""
+    asked: list[int] = []
+
+    def give(*rows: tuple[float, ...]) -> list[int]:
+        left = list(rows)
+
+        def score(step, pictures, questions, person, embedder, base=None, known=None):
+            asked.append(len(pictures))
+            row = left.pop(0)
+            assert len(row) == len(pictures) == len(questions)
+            return judge.CheckpointScore(step, row, (True,) * len(row), 1.0 if base else None)
+
+        monkeypatch.setattr(judge, "judge", score)
+        return asked
+
+    return give
+
+
+def test_finalists_that_are_too_close_get_more_pictures_and_these_decide(tmp_path, by_picture):
+    finals = ((0.1, 0.1), (0.9, 0.9))  # of the leader (step 4), then of the other
+    asked = by_picture((0.3, 0.3), (0.5, 0.7), (0.6, 0.62), *finals)
+    done = run.train(SmallModel(), training_set(), job(steps=4, fuse_best=1, patience=0), tmp_path)
+    assert asked == [2, 2, 2, 2, 2]
+    assert done.chosen.step == 2
+    assert done.chosen.likenesses == (0.5, 0.7, 0.9, 0.9)
+    assert len(done.pictures) == 2
+
+
+def test_a_finalist_that_comes_in_later_is_asked_what_the_other_was_asked(tmp_path, by_picture):
+    finals = ((0.6, 0.6), (0.1, 0.1), (0.1, 0.1))  # of the leader (step 4), of step 2, then of step 6 alone
+    asked = by_picture((0.3, 0.3), (0.5, 0.7), (0.6, 0.62), (0.5, 0.66), *finals)
+    done = run.train(SmallModel(), training_set(), job(steps=6, fuse_best=1, patience=0), tmp_path)
+    assert asked == [2] * 7
+    assert done.chosen.likenesses == (0.6, 0.62, 0.6, 0.6)
+    assert [len(score.likenesses) for score in done.scores] == [2, 4, 4, 4]
+
+
+def test_finalists_get_no_more_pictures_than_the_budget(tmp_path, by_picture):
+    close = ((0.5, 0.7), (0.6, 0.62), (0.5,), (0.6,))
+    asked = by_picture((0.3, 0.3), (0.5, 0.7), (0.6, 0.62), *close)
+    run.train(SmallModel(), training_set(), job(steps=4, fuse_best=1, final_samples=6), tmp_path)
+    assert asked == [2, 2, 2, 2, 2, 1, 1]
+
+
+def test_without_a_budget_the_first_pictures_decide(tmp_path, by_picture):
+    asked = by_picture((0.3, 0.3), (0.5, 0.7), (0.6, 0.62))
+    done = run.train(SmallModel(), training_set(), job(steps=4, fuse_best=1, final_samples=0), tmp_path)
+    assert len(asked) == 3
+    assert done.chosen.step == 4
+
+
+def test_the_loss_on_held_out_photos_is_in_the_card_and_is_the_same_each_time(tmp_path, judged):
+    judged(*(0.3, 0.5, 0.8, 0.6, 0.1) * 2)
+    first = run.train(SmallModel(), training_set(), job(), tmp_path).subject.card["checkpoints"]
+    again = run.train(SmallModel(), training_set(), job(replace=True), tmp_path).subject.card["checkpoints"]
+    losses = [one["held_out_loss"] for one in first]
+    assert all(value > 0 for value in losses)
+    assert len(set(losses[:4])) == 4  # training changes it
+    assert losses == [one["held_out_loss"] for one in again]

@@ -13,8 +13,8 @@ from portrait_studio.trainer.settings import SettingsError, TrainSettings
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"steps": 0}, "'steps' is 0; it must lie from 1 to 100000"),
-        ({"rank": 1000}, "'rank' is 1000; it must lie from 1 to 320"),
+        ({"steps": 0}, "'steps' is 0; it must be from 1 to 100000"),
+        ({"rank": 1000}, "'rank' is 1000; it must be from 1 to 320"),
         ({"learning_rate": float("nan")}, "'learning_rate' is nan"),
         ({"learning_rate": "fast"}, "'learning_rate' is 'fast'; it must be a number"),
         ({"batch": 2.5}, "'batch' is 2.5; it must be a whole number"),

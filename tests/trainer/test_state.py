@@ -10,13 +10,15 @@ import torch
 
 from portrait_studio.trainer import state
 
+from ..present import present
+
 PARTS = {"lora": {"a.lora_up.weight": torch.ones(2, 2)}, "mean": {"0": torch.zeros(3)}}
 
 
 def test_a_state_comes_back_as_it_was(tmp_path):
     state.save(tmp_path, PARTS, {"step": 7, "losses": [0.5]})
     state.save(tmp_path, PARTS, {"step": 9, "losses": [0.5, 0.25]})
-    parts, notes = state.load(tmp_path)
+    parts, notes = present(state.load(tmp_path))
     assert notes["step"] == 9
     assert notes["losses"] == [0.5, 0.25]
     assert torch.equal(parts["lora"]["a.lora_up.weight"], torch.ones(2, 2))
@@ -35,7 +37,7 @@ def test_a_crash_between_tensors_and_notes_leaves_the_older_state(tmp_path, monk
     monkeypatch.setattr(state, "write", dies)
     with pytest.raises(KeyboardInterrupt):
         state.save(tmp_path, {"lora": {"a.lora_up.weight": torch.full((2, 2), 9.0)}}, {"step": 8})
-    parts, notes = state.load(tmp_path)
+    parts, notes = present(state.load(tmp_path))
     assert notes["step"] == 7
     assert torch.equal(parts["lora"]["a.lora_up.weight"], torch.ones(2, 2))
 

@@ -1,4 +1,4 @@
-"""Which layout a base checkpoint has, told from the header of the file alone."""
+"""Which layout a base checkpoint has, read from the header of the file alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def layout(path: Path) -> str:
                 f"{path.name} is laid out as {wanted['name']} but {key} {found}, and sd-scripts loads nothing else; "
                 "use the native trainer for it."
             )
-    raise KohyaError(f"{path.name} is no SD1.5 or SDXL checkpoint; choose one that holds UNet, text encoder and VAE.")
+    raise KohyaError(
+        f"{path.name} is not an SD1.5 or SDXL checkpoint; choose one that holds UNet, text encoder and VAE."
+    )
 
 
 def script(name: str) -> str:

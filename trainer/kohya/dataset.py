@@ -1,6 +1,6 @@
 """A training set as files that sd-scripts reads: numbered PNGs with captions, class pictures, and a dataset TOML.
 
-Everything lies in one working folder and is named relative to it. Neither the names of photos nor those of folders
+Everything is in one working folder and is named relative to it. Neither the names of photos nor those of folders
 reach sd-scripts, so none can end up in what it writes.
 """
 
@@ -84,7 +84,7 @@ def face_weights(mask: np.ndarray, strength: float) -> np.ndarray:
 def shares(settings: TrainSettings, pictures: int, class_pictures: int) -> tuple[int, int]:
     """Return how often an epoch shows each picture and each class picture, so that `prior_share` of all are the latter.
 
-    One epoch holds at least the whole training, for the loader and the buckets are filled anew at every epoch.
+    One epoch holds at least the whole training, for the loader and the buckets are filled again at every epoch.
     """
     share = settings.prior_share if class_pictures else 0.0
     repeats = math.ceil(settings.passes * (1 - share) / pictures)

@@ -1,4 +1,4 @@
-"""An sd-scripts that is there: where it lies, what it runs with, and whether it is the one that we tried."""
+"""An installed sd-scripts: where it is, what it runs with, and whether it is the one that we tried."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INSTALL = "portrait-studio trainer install-kohya"
 
 
 @dataclass(frozen=True)
-class Installation:
+class KohyaInstallation:
     """A usable sd-scripts.
 
     `folder` holds train_network.py, `python` is the interpreter of its environment, `version` a tag, a commit or
@@ -66,12 +66,12 @@ def home() -> Path:
     return Path(os.environ.get(HOME_VARIABLE) or studio())
 
 
-def find(folder: Path | None = None) -> Installation:
+def find(folder: Path | None = None) -> KohyaInstallation:
     """Return what install-kohya left in `folder` (`home()` when None). Raises KohyaError if nothing whole is."""
     base = folder or home()
     try:
         record = json.loads((base / RECORD).read_text("utf-8"))
-        found = Installation(
+        found = KohyaInstallation(
             Path(record["folder"]),
             Path(record["python"]),
             str(record["version"]),
@@ -85,7 +85,7 @@ def find(folder: Path | None = None) -> Installation:
     return found
 
 
-def remember(found: Installation, folder: Path) -> None:
+def remember(found: KohyaInstallation, folder: Path) -> None:
     """Write the record that `find` reads, whole or not at all."""
     text = json.dumps({key: str(value) if value else None for key, value in asdict(found).items()}, indent=2)
     disk.write(folder / RECORD, f"{text}\n".encode())
@@ -97,7 +97,7 @@ def check(folder: Path) -> str:
         raise KohyaError(f"There is no folder {folder}; give the one that holds sd-scripts' train_network.py.")
     missing = [name for name in table("pins")["source"]["files"] if not (folder / name).is_file()]
     if missing:
-        raise KohyaError(f"{folder.name} is no whole sd-scripts: {missing[0]} is missing; give another --path.")
+        raise KohyaError(f"{folder.name} is not a complete sd-scripts: {missing[0]} is missing; give another --path.")
     return version(folder)
 
 

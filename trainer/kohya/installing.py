@@ -13,11 +13,13 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+
+from ...portrait import disk
 from .data import table
 from .errors import KohyaError
 from .installation import (
@@ -25,7 +27,7 @@ from .installation import (
     ENVIRONMENT,
     INSTALL,
     TOKENIZERS,
-    Installation,
+    KohyaInstallation,
     ask,
     check,
     home,
@@ -34,11 +36,13 @@ from .installation import (
     version,
     version_warning,
 )
+from .process import Process
 
 Say = Callable[[str], None]
 STAMP, WANTED = "portrait-studio.json", "portrait-studio-requirements.txt"
 SHARED = "zz_shared_torch.pth"  # sorted last and added behind: sd-scripts' own pins are found before what is shared
 PYTHONS = ((3, 10), (3, 13))
+_LAST = 8  # lines of a program that failed
 IMPORTS = """
 import importlib, json, sys
 sys.path.insert(0, ".")
@@ -49,7 +53,7 @@ print(json.dumps({name: importlib.import_module(name).__version__ for name in na
 
 def install(
     say: Say, path: Path | None = None, base: Path | None = None, own_torch: bool = False, comfyui: Path | None = None
-) -> Installation:
+) -> KohyaInstallation:
     """Set sd-scripts up in `base` (`home()`), tell `say` of every step, and return it.
 
     `path` is an sd-scripts that is already there; nothing is changed in it. The torch of the running Python is shared
@@ -75,11 +79,11 @@ def install(
         say("Looking whether everything can be imported")
         versions = ask(python, IMPORTS, code)
         say(", ".join(f"{name} {number}" for name, number in versions.items()))
-        done = Installation(code, python, found, words)
+        done = KohyaInstallation(code, python, found, words)
         remember(done, base)
     except OSError as error:
         raise KohyaError(
-            f"{base} cannot be written ({error.strerror}); free some room or look at its rights."
+            f"{base} cannot be written ({error.strerror}); free some room or look at its permissions."
         ) from None
     return done
 
@@ -110,7 +114,7 @@ def _fetch(base: Path, say: Say) -> Path:
             "it as it is with --path."
         )
     if not shutil.which("git"):
-        raise KohyaError("There is no git here to fetch sd-scripts with; install git, or give a folder with --path.")
+        raise KohyaError("git, which fetches sd-scripts, is not installed; install it, or give a folder with --path.")
     _room(base, table("pins")["space"]["code"])
     part = base / f"{CODE}.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -166,7 +170,7 @@ def _environment(base: Path, code: Path, shares: bool, say: Say) -> Path:
         get = [python, "-m", "pip", "install", "--requirement", folder / WANTED]
     way_out = "look at the network and the index settings and run it again: what was fetched is kept"
     run(get, "sd-scripts' requirements could not be installed", way_out, say)
-    (folder / STAMP).write_text(json.dumps(state), "utf-8")
+    disk.write(folder / STAMP, json.dumps(state).encode())
     return python
 
 
@@ -194,7 +198,7 @@ def tokenizers(base: Path, comfyui: Path | None, say: Say) -> Path | None:
     target = base / TOKENIZERS
     if all((target / name / "vocab.json").is_file() for name in pin["folders"]):
         return target
-    # As a custom node, this pack lies in ComfyUI/custom_nodes/.
+    # As a custom node, this pack is in ComfyUI/custom_nodes/.
     places = [comfyui, base / "ComfyUI", Path(__file__).resolve().parents[4]]
     sources = [place / pin["source"] for place in places if place and (place / pin["source"] / "vocab.json").is_file()]
     if not sources:
@@ -214,35 +218,27 @@ def tokenizers(base: Path, comfyui: Path | None, say: Say) -> Path | None:
 
 def run(command: Sequence[str | Path], failed: str, way_out: str, say: Say) -> None:
     """Run a command, hand its lines to `say`, and raise KohyaError with its last ones when it fails."""
-    tail: deque[str] = deque(maxlen=8)
     try:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            env=os.environ | {"GIT_TERMINAL_PROMPT": "0"},
-        )
+        process = Process(command, Path.cwd(), os.environ | {"GIT_TERMINAL_PROMPT": "0"}, leashed=False)
     except OSError as error:
         raise KohyaError(
             f"{failed}: {Path(command[0]).name} cannot be started ({error.strerror}); {way_out}."
         ) from None
     with process:
-        for line in process.stdout or ():
-            if line := line.rstrip():
-                tail.append(line)
+        running = True
+        while running:
+            running = process.running  # asked first: what it wrote before its end is read then
+            while line := process.line(0.2):
                 say(line)
-    if process.returncode:
+        code, tail = process.wait(), list(process.tail)[-_LAST:]
+    if code:
         if any("No space left" in line for line in tail):
             way_out = "the disk is full: free some room and run it again"
         raise KohyaError(f"{failed}; {way_out}.", tail)
 
 
 def _room(base: Path, wanted: float) -> None:
-    free = shutil.disk_usage(base).free / 1e9
+    free = psutil.disk_usage(str(base)).free / 1e9
     if free < wanted:
         raise KohyaError(f"{free:.1f} GB are free in {base.name} and {wanted:.1f} GB are needed; free some room.")
 

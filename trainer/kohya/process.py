@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -15,19 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from .errors import KohyaError
+from ...portrait import processes
 from .progress import is_bar
 
 TAIL = 40  # lines kept
 PATIENCE = 0.5  # seconds between asking and killing
-WINDOWS = sys.platform == "win32"
 
 
 class Process:
     """A program in a process group of its own.
 
-    Its standard input stays open until the program is to end, so that a leash (leash.py) notices when this process
-    dies. `cancelled` is asked ten times a second on a thread of its own; once it says True, the whole tree is ended.
+    A `leashed` one has a standard input that stays open until the program is to end, so that leash.py notices when
+    this process dies; any other has none. `cancelled` is asked ten times a second on a thread of its own; once it says
+    True, the whole tree is ended. Raises OSError when the program cannot be started.
     """
 
     def __init__(
@@ -36,27 +34,21 @@ class Process:
         folder: Path,
         environment: Mapping[str, str],
         cancelled: Callable[[], bool] = lambda: False,
+        leashed: bool = True,
     ) -> None:
         self.tail: deque[str] = deque(maxlen=TAIL)
         self.was_cancelled = False
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._cancelled = cancelled
-        try:
-            self._process = subprocess.Popen(
-                [str(part) for part in command],
-                cwd=folder,
-                env=dict(environment),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=not WINDOWS,
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-            )
-        except OSError as error:
-            raise KohyaError(
-                f"{Path(command[0]).name} of sd-scripts' environment could not be started ({error.strerror}); "
-                "run 'portrait-studio trainer install-kohya' again."
-            ) from None
+        self._process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.PIPE if leashed else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **processes.own_group(),
+        )
         assert self._process.stdout
         threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -86,16 +78,7 @@ class Process:
 
     def kill(self) -> None:
         """End the program and everything that it started: ask, then kill half a second later."""
-        if WINDOWS:
-            subprocess.run(["taskkill", "/T", "/F", "/PID", str(self.pid)], capture_output=True, check=False)
-        else:
-            self._signal(signal.SIGTERM)
-            end = time.monotonic() + PATIENCE
-            while self.running and time.monotonic() < end:
-                time.sleep(0.02)
-            # Children that outlived their parent keep the group alive, so it is killed whatever the parent did.
-            self._signal(signal.SIGKILL)
-        self._process.wait()
+        processes.end(self._process, PATIENCE)
 
     def __enter__(self) -> Process:
         return self
@@ -105,10 +88,6 @@ class Process:
         if self._process.stdin:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
-
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
 
     def _watch(self) -> None:
         while self.running:

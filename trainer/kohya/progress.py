@@ -1,4 +1,4 @@
-"""What sd-scripts says while it runs, read as steps, losses and stages.
+"""What sd-scripts says while it runs, read as steps, losses and phases.
 
 Its progress is tqdm's, on stderr, each state over the last one with a carriage return:
 `steps:  50%|█████     | 1/2 [00:11<00:11, 11.20s/it, avr_loss=0.101]`.
@@ -17,7 +17,7 @@ _BAR = re.compile(r"\d+%\|.*?\| \d+/\d+ \[")
 
 
 @dataclass(frozen=True)
-class Progress:
+class BarState:
     """So many of `steps` are done; `loss` is sd-scripts' mean over the last epoch, None before the first."""
 
     step: int
@@ -25,23 +25,23 @@ class Progress:
     loss: float | None
 
 
-def progress(line: str) -> Progress | None:
-    """Return what a line of output tells of the steps, None if nothing. A loss that is no number counts as NaN."""
+def progress(line: str) -> BarState | None:
+    """Return what a line of output says about the steps, None if nothing. A loss that is not a number counts as NaN."""
     found = _STEPS.match(line.strip())
     if not found:
         return None
     loss = _LOSS.search(found["rest"])
-    return Progress(int(found["step"]), int(found["steps"]), _number(loss["loss"]) if loss else None)
+    return BarState(int(found["step"]), int(found["steps"]), _number(loss["loss"]) if loss else None)
 
 
 def is_bar(line: str) -> bool:
-    """Tell whether a line is one state of a progress bar, of the steps or of anything else."""
+    """Say whether a line is one state of a progress bar, of the steps or of anything else."""
     return bool(_BAR.search(line))
 
 
-def stage(line: str) -> str | None:
+def phase(line: str) -> str | None:
     """Return what sd-scripts begins to do with this line, in a few words; None for most lines."""
-    for row in table("stages")["stage"]:
+    for row in table("phases")["phase"]:
         if row["says"] in line:
             return str(row["means"])
     return None

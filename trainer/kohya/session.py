@@ -17,13 +17,13 @@ from ...portrait import subjects
 from ...portrait.decoding import read_rgb
 from ...portrait.disk import sha256
 from ...portrait.lock import locked
-from .. import files, judge, state
+from .. import judge, state
 from ..examples import TrainingSet
 from ..judge import CheckpointScore
 from ..session import Course, Session, TrainedSubject, TrainingJob, TrainingObserver, refuse_taken
 from . import training
 from .errors import KohyaError
-from .installation import Installation
+from .installation import KohyaInstallation
 from .prompts import SamplePrompt
 
 WORK, FUSED = "kohya", "lora-fused.safetensors"
@@ -34,7 +34,7 @@ def train_subject(
     photos: TrainingSet,
     job: TrainingJob,
     checkpoint: Path,
-    installation: Installation,
+    installation: KohyaInstallation,
     root: Path,
     observer: TrainingObserver | None = None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -44,12 +44,12 @@ def train_subject(
     Whatever ends the training early, once a checkpoint has been judged the best one so far is left as a usable subject,
     and `TrainedSubject.warnings` says what happened; crops, captions and other checkpoints are deleted in any case.
 
-    Raises SubjectError when the name is no name or taken, BusyError when another process trains it, KohyaError when
-    sd-scripts fails or is `cancelled` before there is a checkpoint.
+    Raises SubjectError when the name cannot be used or is taken, BusyError when another process trains it, KohyaError
+    when sd-scripts fails or is `cancelled` before there is a checkpoint.
     """
     name = subjects.clean_name(job.name)
-    work = root / name / files.TRAINING / WORK
-    run = training.Run(photos, job.settings, checkpoint, installation, work, cancelled=cancelled)
+    work = root / name / subjects.TRAINING / WORK
+    run = training.KohyaRun(photos, job.settings, checkpoint, installation, work, cancelled=cancelled)
     run.layout  # noqa: B018 - a checkpoint that cannot be trained is refused first
     refuse_taken(name, root, job)
     with locked(root, name):
@@ -62,7 +62,7 @@ def train_subject(
 class _KohyaSession(Session):
     def __init__(
         self,
-        run: training.Run,
+        run: training.KohyaRun,
         job: TrainingJob,
         name: str,
         root: Path,
@@ -90,16 +90,16 @@ class _KohyaSession(Session):
             self._fuse(judged, questions)
         return self._publish(judged, trained, len(of_class))
 
-    def _run(self, what: str) -> training.Run:
+    def _run(self, what: str) -> training.KohyaRun:
         return replace(self.setup, work=self.setup.work / what)
 
-    def _listen(self, event: training.Event) -> None:
+    def _listen(self, event: training.TrainingEvent) -> None:
         if isinstance(event, training.Sampled):
             self.samples.setdefault(event.step, {})[event.prompt] = event.path
         elif isinstance(event, training.Phase):
             self.observer.say(event.what)
-        elif isinstance(event, training.Step) and event.step:
-            self.observer.step(event.step, event.steps, float("nan") if event.loss is None else event.loss)
+        elif isinstance(event, training.TrainingStep) and event.step:
+            self.observer.progress(event.step, event.steps, float("nan") if event.loss is None else event.loss)
 
     def _judge(self, path: Path) -> float:
         step = int(path.stem.rpartition("-")[2])

@@ -16,11 +16,11 @@ from ..settings import TrainSettings
 from . import checkpoint as checkpoints
 from . import command, dataset, pickup, progress, prompts, traps
 from .errors import KohyaError
-from .installation import Installation, environment
+from .installation import INSTALL, KohyaInstallation, environment
 from .process import Process
 
 Judge = Callable[[Path], float]
-Picture = tuple[np.ndarray, str]
+CaptionedPicture = tuple[np.ndarray, str]
 LEASH = Path(__file__).with_name("leash.py")
 
 
@@ -32,7 +32,7 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStep:
     """`step` of `steps` are done; `loss` is a running mean, `seconds` counts from the start."""
 
     step: int
@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Sampled:
-    """A sample picture lies at `path`."""
+    """A sample picture is at `path`."""
 
     step: int
     prompt: int
@@ -52,14 +52,14 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint lies at `path`; `score` is what the judge says of it, None without a judge."""
+    """A checkpoint is at `path`; `score` is what the judge says of it, None without a judge."""
 
     step: int
     path: Path
     score: float | None
 
 
-Event = Phase | Step | Sampled | Saved
+TrainingEvent = Phase | TrainingStep | Sampled | Saved
 
 
 @dataclass
@@ -88,7 +88,7 @@ class TrainingOutcome:
 
 
 @dataclass(frozen=True)
-class Run:
+class KohyaRun:
     """What sd-scripts is to work on, whether it trains or only draws.
 
     `work` is a folder for crops, captions and what comes of them: delete it afterwards. Samples are drawn in `size`
@@ -99,7 +99,7 @@ class Run:
     training_set: TrainingSet
     settings: TrainSettings
     checkpoint: Path
-    installation: Installation
+    installation: KohyaInstallation
     work: Path
     size: tuple[int, int] | None = None
     cancelled: Callable[[], bool] = lambda: False
@@ -111,12 +111,12 @@ class Run:
 
 
 def train(
-    run: Run,
+    run: KohyaRun,
     *,
-    class_images: Sequence[Picture] = (),
+    class_images: Sequence[CaptionedPicture] = (),
     samples: Sequence[prompts.SamplePrompt] = (),
     judge: Judge | None = None,
-    listener: Callable[[Event], None] = lambda event: None,
+    listener: Callable[[TrainingEvent], None] = lambda event: None,
 ) -> TrainingOutcome:
     """Train a LoRA for the checkpoint of a run.
 
@@ -141,7 +141,7 @@ def train(
     return watched.outcome
 
 
-def draw(run: Run, wanted: Sequence[prompts.SamplePrompt], lora: Path | None = None) -> list[Path]:
+def draw(run: KohyaRun, wanted: Sequence[prompts.SamplePrompt], lora: Path | None = None) -> list[Path]:
     """Return the pictures of `wanted` that the checkpoint makes in sd-scripts, with `lora` if given; it does not train.
 
     It samples before a first step that never comes. The LoRA must have the rank of the settings. Raises KohyaError when
@@ -165,7 +165,7 @@ def draw(run: Run, wanted: Sequence[prompts.SamplePrompt], lora: Path | None = N
     return [found[number] for number in range(len(wanted))]
 
 
-def _prepare(run: Run, class_images: Sequence[Picture]) -> dataset.Dataset:
+def _prepare(run: KohyaRun, class_images: Sequence[CaptionedPicture]) -> dataset.Dataset:
     run.layout  # noqa: B018 - a checkpoint that cannot be trained is refused before anything is written
     try:
         (run.work / command.OUTPUT).mkdir(parents=True, exist_ok=True)
@@ -174,7 +174,7 @@ def _prepare(run: Run, class_images: Sequence[Picture]) -> dataset.Dataset:
     return dataset.write(run.training_set, run.settings, run.work, class_images)
 
 
-def _start(run: Run, written: dataset.Dataset, file: Path | None, lora: Path | None = None) -> Process:
+def _start(run: KohyaRun, written: dataset.Dataset, file: Path | None, lora: Path | None = None) -> Process:
     installation = run.installation
     precision = installation.precision(run.settings.precision)
     options = command.arguments(
@@ -189,14 +189,20 @@ def _start(run: Run, written: dataset.Dataset, file: Path | None, lora: Path | N
     )
     script = installation.folder / checkpoints.script(run.layout)
     surroundings = environment(offline=installation.tokenizers is not None, on_gpu=precision == "bf16")
-    return Process([installation.python, LEASH, script, *options], run.work, surroundings, run.cancelled)
+    try:
+        return Process([installation.python, LEASH, script, *options], run.work, surroundings, run.cancelled)
+    except OSError as error:
+        raise KohyaError(
+            f"{installation.python.name} of sd-scripts' environment could not be started ({error.strerror}); run "
+            f"'{INSTALL}' again."
+        ) from None
 
 
 class _Watched:
     """A training while it runs: what it says is read, what it leaves is picked up and judged."""
 
     def __init__(
-        self, run: Run, written: dataset.Dataset, judge: Judge | None, listener: Callable[[Event], None]
+        self, run: KohyaRun, written: dataset.Dataset, judge: Judge | None, listener: Callable[[TrainingEvent], None]
     ) -> None:
         self.outcome = TrainingOutcome()
         self._settings, self._layout, self._work = run.settings, run.layout, run.work
@@ -242,7 +248,7 @@ class _Watched:
 
     def _lost(self, line: str) -> bool:
         """Take in a line; return whether the loss has become no number."""
-        what = progress.stage(line)
+        what = progress.phase(line)
         if what and what != self._phase:
             self._phase = what
             self._listener(Phase(what))
@@ -250,7 +256,7 @@ class _Watched:
         if state is None:
             return False
         seconds = time.monotonic() - self._started
-        self._listener(Step(state.step, state.steps, state.loss, seconds))
+        self._listener(TrainingStep(state.step, state.steps, state.loss, seconds))
         if state.loss is None:
             return False
         losses = self.outcome.losses
@@ -258,7 +264,7 @@ class _Watched:
             losses.pop()  # a bar is drawn several times a step, the last time with the mean that counts
         if not math.isfinite(state.loss):
             self.outcome.error = KohyaError(
-                f"The loss is no number any more at step {state.step}, with the learning rate "
+                f"The loss is not a number any more at step {state.step}, with the learning rate "
                 f"{self._settings.learning_rate:g}; lower learning_rate, or set precision to fp32."
             )
             return True

@@ -19,7 +19,7 @@ def explain(code: int, tail: Iterable[str], settings: TrainSettings, shown: int 
     if trap is None and code in (-signal.SIGTERM, -9, 137):
         trap = next(trap for trap in table("traps")["trap"] if trap["name"] == "killed")
     if trap is None:
-        return KohyaError(f"sd-scripts ended with {code}; its last lines may tell why.", lines[-shown:])
+        return KohyaError(f"sd-scripts ended with {code}; its last lines may say why.", lines[-shown:])
     advice = trap["advice"].format_map(settings.as_dict())
     return KohyaError(f"{trap['means']}; {advice}.", lines[-shown:])
 

@@ -13,7 +13,7 @@ import pytest
 
 from portrait_studio.trainer.examples import Example, TrainingSet
 from portrait_studio.trainer.kohya.data import table
-from portrait_studio.trainer.kohya.installation import Installation
+from portrait_studio.trainer.kohya.installation import KohyaInstallation
 from portrait_studio.trainer.settings import TrainSettings
 
 
@@ -36,13 +36,13 @@ def hollow():
 
 
 @pytest.fixture
-def replayed(tmp_path, hollow) -> tuple[Path, Installation]:
+def replayed(tmp_path, hollow) -> tuple[Path, KohyaInstallation]:
     """A checkpoint by its header, and an sd-scripts that plays replay.json in its folder (replay.py)."""
     code = tmp_path / "sd-scripts"
     code.mkdir()
     shutil.copy(Path(__file__).with_name("replay.py"), code / "train_network.py")
     base = hollow(tmp_path / "base.safetensors", table("layouts")["sd15"]["shapes"])
-    return base, Installation(code, Path(sys.executable), "v0.10.1")
+    return base, KohyaInstallation(code, Path(sys.executable), "v0.10.1")
 
 
 @pytest.fixture

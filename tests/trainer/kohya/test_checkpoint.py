@@ -24,7 +24,7 @@ def test_a_network_of_other_sizes_is_refused_with_the_size(tmp_path, hollow):
 
 
 def test_a_lora_and_a_half_checkpoint_are_no_base(tmp_path, hollow):
-    with pytest.raises(KohyaError, match=r"no SD1\.5 or SDXL checkpoint"):
+    with pytest.raises(KohyaError, match=r"not an SD1\.5 or SDXL checkpoint"):
         checkpoint.layout(hollow(tmp_path / "lora.safetensors", {"lora_unet_a.lora_up.weight": [4, 4]}))
     shapes = dict(table("layouts")["sd15"]["shapes"])
     del shapes["first_stage_model.decoder.conv_in.weight"]

@@ -47,7 +47,7 @@ def test_a_subject_is_trained_from_the_command_line(trainer, replayed, tmp_path)
     [
         ([], "sd-scripts is not installed; run 'portrait-studio trainer install-kohya' first."),
         (["--preset", "sd16"], "There is no training preset named 'sd16'"),
-        (["--set", "rank=0"], "it must lie from 1"),
+        (["--set", "rank=0"], "it must be from 1"),
         (["--set", "ranks=8"], "There is no training setting named 'ranks'"),
     ],
 )

@@ -84,7 +84,7 @@ def test_the_pinned_tag_is_fetched_once_and_found_again(pinned, tmp_path):
     assert any("there already" in line for line in said)
 
 
-def test_half_a_fetch_is_begun_anew(pinned, tmp_path):
+def test_half_a_fetch_is_begun_again(pinned, tmp_path):
     (tmp_path / "home" / "sd-scripts.part" / "rubbish").mkdir(parents=True)
     assert installing.install(lambda _: None, base=tmp_path / "home").version == "v0.10.1"
     assert not (tmp_path / "home" / "sd-scripts.part").exists()
@@ -105,7 +105,7 @@ def test_no_network_no_git_and_no_room_are_told_in_a_sentence_each(pinned, upstr
         installing.install(lambda _: None, base=tmp_path / "a")
     assert any("fatal" in line for line in caught.value.tail)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(KohyaError, match="There is no git"):
+    with pytest.raises(KohyaError, match="git, which fetches sd-scripts, is not installed"):
         installing.install(lambda _: None, base=tmp_path / "b")
     with pytest.raises(KohyaError, match=r"GB are free in home and 1000000000\.0 GB are needed"):
         (tmp_path / "home").mkdir()
@@ -122,7 +122,7 @@ def test_a_folder_that_is_there_is_checked_and_its_version_told(pinned, upstream
     assert any("v0.10.1 is the one that was tried" in line for line in said)
     assert len(done.warnings) == 1
     (upstream / "networks" / "lora.py").unlink()
-    with pytest.raises(KohyaError, match=r"no whole sd-scripts: networks/lora\.py is missing"):
+    with pytest.raises(KohyaError, match=r"not a complete sd-scripts: networks/lora\.py is missing"):
         installing.install(said.append, upstream, tmp_path / "home")
     with pytest.raises(KohyaError, match="There is no folder"):
         installing.install(said.append, tmp_path / "nowhere", tmp_path / "home")

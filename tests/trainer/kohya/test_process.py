@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from portrait_studio.trainer.kohya import training
-from portrait_studio.trainer.kohya.errors import KohyaError
 from portrait_studio.trainer.kohya.process import TAIL, Process
 
 posix = pytest.mark.skipif(os.name != "posix", reason="looks at processes as POSIX shows them")
@@ -135,6 +134,7 @@ def test_the_tail_holds_the_last_lines_and_no_underlines(tmp_path):
         assert list(process.tail) == [str(number) for number in range(500 - TAIL, 500)]
 
 
-def test_a_python_that_is_gone_is_told_in_a_sentence(tmp_path):
-    with pytest.raises(KohyaError, match="install-kohya"):
-        Process([tmp_path / "python"], tmp_path, {})
+@posix
+def test_a_program_without_a_leash_has_no_input_to_wait_for(tmp_path):
+    with start("import sys; print('read', repr(sys.stdin.read()))", tmp_path, leashed=False) as process:
+        assert lines(process) == ["read ''"]

@@ -38,9 +38,9 @@ def test_the_other_bars_of_a_recorded_run_are_no_steps():
     assert sum(progress.progress(line) is not None for line in bars) == 8
 
 
-def test_the_stages_of_a_recorded_run_come_in_their_order():
-    stages = [what for line in recorded() if (what := progress.stage(line))]
-    assert list(dict.fromkeys(stages)) == [
+def test_the_phases_of_a_recorded_run_come_in_their_order():
+    phases = [what for line in recorded() if (what := progress.phase(line))]
+    assert list(dict.fromkeys(phases)) == [
         "reading the training set",
         "loading the checkpoint",
         "encoding the pictures",
@@ -70,5 +70,5 @@ def test_every_bar_that_tqdm_draws_is_read(step, steps, loss, bar):
 @given(st.text())
 def test_any_other_text_is_taken_calmly(text):
     progress.progress(text)
-    progress.stage(text)
+    progress.phase(text)
     progress.is_bar(text)

@@ -22,6 +22,8 @@ from portrait_studio.trainer.kohya import installation, training
 from portrait_studio.trainer.kohya.errors import KohyaError
 from portrait_studio.trainer.kohya.prompts import SamplePrompt
 
+from ...present import present
+
 pytestmark = pytest.mark.timeout(900)
 
 # Loads the checkpoint and the LoRA as ComfyUI's LoraLoader does, and prints what it logged.
@@ -30,6 +32,8 @@ import json, logging, sys
 sys.path.insert(0, sys.argv[1]); base, lora = sys.argv[2:4]; sys.argv = [sys.argv[0], "--cpu"]
 import comfy.options; comfy.options.enable_args_parsing()
 import comfy.sd, comfy.utils
+
+from ...present import present
 said = []
 logging.getLogger().addHandler(type("H", (logging.Handler,), {"emit": lambda self, r: said.append(r.getMessage())})())
 model, clip, *_ = comfy.sd.load_checkpoint_guess_config(base, output_vae=False, output_clip=True)
@@ -39,7 +43,7 @@ print(json.dumps({"said": said, "unet": len(model.patches), "text": len(clip.pat
 
 
 @pytest.fixture(scope="module")
-def found() -> installation.Installation:
+def found() -> installation.KohyaInstallation:
     try:
         return installation.find()
     except KohyaError as error:
@@ -61,10 +65,10 @@ def base(found, tmp_path_factory):
 
 
 def test_a_real_run_is_watched_picked_up_and_loaded_by_comfyui(found, base, training_set, settings, comfyui, tmp_path):
-    events: list[training.Event] = []
+    events: list[training.TrainingEvent] = []
     chosen = settings.with_changes({"steps": 3, "prior_share": 0.25, "mask_weight": 2.0})
     outcome = training.train(
-        training.Run(training_set, chosen, base, found, tmp_path / "work"),
+        training.KohyaRun(training_set, chosen, base, found, tmp_path / "work"),
         class_images=[(np.full((96, 96, 3), 128, np.uint8), "photo of a woman")],
         samples=[SamplePrompt("photo of zzperson woman in a coat --w 64", "blurred", 7)],
         judge=lambda path: 1.0 if "000002" in path.name else 0.5,
@@ -72,7 +76,8 @@ def test_a_real_run_is_watched_picked_up_and_loaded_by_comfyui(found, base, trai
     )
     assert outcome.ended == "finished", outcome.error
     assert [saved.step for saved in outcome.checkpoints] == [1, 2, 3]
-    assert outcome.best.step == 2
+    best = present(outcome.best)
+    assert best.step == 2
     assert [step for step, _ in outcome.losses] == [1, 2, 3]
     assert all(0 < loss < 10 for _, loss in outcome.losses)
     assert [sample.step for sample in outcome.samples] == [0, 1, 2, 3]
@@ -81,9 +86,9 @@ def test_a_real_run_is_watched_picked_up_and_loaded_by_comfyui(found, base, trai
         event.what for event in events if isinstance(event, training.Phase)
     }
     for secret in ("zzperson", "Rome", tmp_path.name, base.stem):
-        assert secret.encode() not in outcome.best.path.read_bytes()
+        assert secret.encode() not in best.path.read_bytes()
 
-    command = [sys.executable, "-c", COMFY, comfyui, base, outcome.best.path]
+    command = [sys.executable, "-c", COMFY, comfyui, base, best.path]
     answer = subprocess.run(command, capture_output=True, text=True)
     loaded = json.loads(answer.stdout.splitlines()[-1])
     assert not [line for line in loaded["said"] if "not loaded" in line]
@@ -96,7 +101,7 @@ def test_a_real_run_is_cancelled_within_two_seconds_and_leaves_its_checkpoint(
     saved: list[float] = []
     chosen = settings.with_changes({"steps": 50, "sample_every": 1})
     outcome = training.train(
-        training.Run(training_set, chosen, base, found, tmp_path / "work", cancelled=lambda: bool(saved)),
+        training.KohyaRun(training_set, chosen, base, found, tmp_path / "work", cancelled=lambda: bool(saved)),
         listener=lambda event: saved.append(time.monotonic()) if isinstance(event, training.Saved) else None,
     )
     assert time.monotonic() - saved[0] < 2

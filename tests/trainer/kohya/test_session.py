@@ -17,6 +17,8 @@ from portrait_studio.trainer.kohya import session
 from portrait_studio.trainer.kohya.errors import KohyaError
 from portrait_studio.trainer.run import TrainingJob, TrainingObserver
 
+from ...present import present
+
 PEOPLE = Path(__file__).parents[3] / "pocket" / "subjects"
 
 
@@ -82,7 +84,7 @@ def test_the_checkpoint_that_looks_like_the_person_becomes_the_subject(play, tmp
     found = subjects.load("Nora", tmp_path / "subjects")
     assert found.lora
     assert (found.trigger, found.class_word) == ("zznora", "woman")
-    assert np.array_equal(found.references, np.stack([photo.embedding for photo in nora.held_out]))
+    assert np.array_equal(present(found.references), np.stack([photo.embedding for photo in nora.held_out]))
     card = found.card
     assert card["trainer"] == "sd-scripts v0.10.1"
     assert card["base"] == {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def play(tmp_path, training_set, settings, replayed):
             json.dumps({"steps": chosen.steps, "until": chosen.steps, **plan})
         )
         cancelled = more.pop("cancelled", lambda: False)
-        run = training.Run(training_set, chosen, base, installation, tmp_path / "work", cancelled=cancelled)
+        run = training.KohyaRun(training_set, chosen, base, installation, tmp_path / "work", cancelled=cancelled)
         return training.train(run, **more)
 
     return go
@@ -36,7 +37,7 @@ def play(tmp_path, training_set, settings, replayed):
 def test_checkpoints_and_samples_are_picked_up_judged_and_the_best_is_chosen(play):
     scores = {1: 0.2, 2: 0.7, 3: 0.7, 4: 0.6}
     judged: list[Path] = []
-    events: list[training.Event] = []
+    events: list[training.TrainingEvent] = []
 
     def judge(path: Path) -> float:
         judged.append(path)
@@ -51,7 +52,7 @@ def test_checkpoints_and_samples_are_picked_up_judged_and_the_best_is_chosen(pla
     assert outcome.losses == [(1, 1.0), (2, 0.5), (3, 0.333), (4, 0.25)]
     assert [sample.step for sample in outcome.samples] == [0, 1, 2, 3, 4]
     assert [event for event in events if isinstance(event, training.Saved)] == outcome.checkpoints
-    steps = [event.step for event in events if isinstance(event, training.Step)]
+    steps = [event.step for event in events if isinstance(event, training.TrainingStep)]
     assert steps == [1, 2, 3, 4]
 
 
@@ -124,3 +125,11 @@ def test_what_is_not_followed_is_said(play):
     outcome = play({}, {"ema_decay": 0.9, "prior_weight": 0.5})
     assert any("ema_decay" in warning for warning in outcome.warnings)
     assert any("no class images" in warning for warning in outcome.warnings)
+
+
+def test_a_python_that_is_gone_is_named_in_one_sentence(training_set, settings, replayed, tmp_path):
+    base, installation = replayed
+    gone = replace(installation, python=tmp_path / "python")
+    chosen = settings.with_changes({"steps": 4, "precision": "fp32"})
+    with pytest.raises(KohyaError, match=r"^python of .* could not be started .*install-kohya' again\.$"):
+        training.train(training.KohyaRun(training_set, chosen, base, gone, tmp_path / "work"))
