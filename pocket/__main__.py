@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     tell.add_argument("--comfyui", type=Path, default=COMFYUI, metavar="DIR", help="the ComfyUI to measure through")
     tell.add_argument("--models", type=Path, default=MODELS, metavar="DIR", help="where `assemble` put the models")
     tell.add_argument("--judge", type=Path, metavar="PYTHON", help="an interpreter with mediapipe, to judge body poses")
-    tell.add_argument("--training", type=Path, metavar="FILE", help="faces.safetensors of the stage neighbours")
+    tell.add_argument("--training", type=Path, metavar="FILE", help="faces.safetensors of the phase neighbours")
     tell.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="pictures, sheets and report.json")
     tell.add_argument("--count", type=int, default=64, help="pictures a measurement")
     fix = commands.add_parser("pin", help="write pins.json for new shards, after training")
@@ -49,17 +49,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from ..runner.demo import Installation
-    from .quality.pictures import Pictures
-    from .quality.report import Report
+    from ..runner.demo import HostInstallation
+    from .quality.pictures import HostPictures
+    from .quality.report import ModelReport
 
-    installation = Installation(options.comfyui.resolve(), Path(sys.executable), options.models.resolve())
+    installation = HostInstallation(options.comfyui.resolve(), Path(sys.executable), options.models.resolve())
     with (
         tempfile.TemporaryDirectory() as work,
         installation.open(Path(work)) as host,
     ):
-        pictures = Pictures(host.url, host.input, options.out, options.count)
-        report = Report(pictures, options.models, options.judge, options.training).measure()
+        pictures = HostPictures(host.url, host.input, options.out, options.count)
+        report = ModelReport(pictures, options.models, options.judge, options.training).measure()
     for name, row in report["rows"].items():
         print(f"{'reached ' if row['reached'] else 'not yet '} {name}: {row['value']} (wanted {row['wanted']})")
     return 0

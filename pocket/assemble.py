@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..portrait import disk
 from ..portrait.errors import PortraitError
 from . import text_encoder
 from .packing import read_shard, safetensors_bytes
@@ -47,19 +46,19 @@ def assemble(models_dir: Path, weights: Place = WEIGHTS, pins_dir: Path | None =
     targets = [CHECKPOINT, *CONTROLNETS.values(), UPSCALER]
     pins = _pins(pins_dir or weights)
     shards = _verified(weights, pins["shards"])
-    if all(_sha256(models_dir / name) == pins["files"].get(name) for name in targets):
+    if all(_is(models_dir / name, pins["files"].get(name)) for name in targets):
         return [models_dir / name for name in targets]
     parts = read_parts(shards)
     made: dict[str, list[bytes]] = {}
     for name, make in zip(targets, files(parts), strict=True):
         pieces = safetensors_bytes(make())
-        digest = _digest(pieces)
-        if digest != pins["files"].get(name):
+        found = digest(pieces)
+        if found != pins["files"].get(name):
             raise AssemblyError(
-                f"{name} assembled from {weights} has sha256 {digest} where {PINS} says {pins['files'].get(name)}; "
+                f"{name} assembled from {weights} has sha256 {found} where {PINS} says {pins['files'].get(name)}; "
                 "get a whole copy of the shards and report this machine's numpy version"
             )
-        if _sha256(models_dir / name) != digest:
+        if not _is(models_dir / name, found):
             made[name] = pieces
     for name, pieces in made.items():
         _write(models_dir / name, pieces)
@@ -146,32 +145,19 @@ def _verified(weights_dir: Place, pins: dict[str, str]) -> dict[str, bytes]:
     return shards
 
 
-def _digest(pieces: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
+def digest(pieces: Iterable[bytes]) -> str:
+    """Return the sha256, in hex, of a file in pieces."""
+    sha256 = hashlib.sha256()
     for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()
+        sha256.update(piece)
+    return sha256.hexdigest()
 
 
-def _sha256(path: Path) -> str | None:
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _read(file)
-
-
-def _read(file) -> str:
-    return _digest(iter(lambda: file.read(1 << 20), b""))
+def _is(path: Path, expected: str | None) -> bool:
+    return path.is_file() and disk.sha256(path) == expected
 
 
 def _write(path: Path, pieces: Iterable[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.writelines(pieces)
-        Path(beside).chmod(0o644)
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    with disk.writing(path) as beside, beside.open("wb") as file:
+        file.writelines(pieces)

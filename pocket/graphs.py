@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import json
-import time
-import urllib.parse
-import urllib.request
-import uuid
-from pathlib import PurePosixPath
+import tempfile
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..portrait.errors import PortraitError
+from ..runner import Client, Job
+from ..runner import run as run_job
 from .assemble import CHECKPOINT, CONTROLNETS, UPSCALER
 
-Graph = dict[str, dict[str, Any]]
+PocketPrompt = dict[str, dict[str, Any]]
 
 
 def text_to_image(
@@ -32,12 +28,12 @@ def text_to_image(
     pose: str | None = None,
     strength: float = 1.0,
     negative: str = "",
-) -> Graph:
+) -> PocketPrompt:
     """Return an API graph that makes one picture a prompt; `pose` is a map in the host's input folder.
 
     Each prompt is sampled at seed, seed + 1, ... and saved by the node named "save<index>".
     """
-    graph: Graph = {
+    graph: PocketPrompt = {
         "model": _node("CheckpointLoaderSimple", ckpt_name=_name(CHECKPOINT)),
         "negative": _node("CLIPTextEncode", text=negative, clip=["model", 1]),
         "latent": _node("EmptyLatentImage", width=size, height=size, batch_size=1),
@@ -78,7 +74,7 @@ def text_to_image(
     return graph
 
 
-def enlarge(graph: Graph, index: int = 0) -> Graph:
+def enlarge(graph: PocketPrompt, index: int = 0) -> PocketPrompt:
     """Return the graph with picture `index` also enlarged four times, saved by the node "enlarged"."""
     return graph | {
         "upscaler": _node("UpscaleModelLoader", model_name=_name(UPSCALER)),
@@ -87,9 +83,9 @@ def enlarge(graph: Graph, index: int = 0) -> Graph:
     }
 
 
-def round_trip(pictures: list[str]) -> Graph:
+def round_trip(pictures: list[str]) -> PocketPrompt:
     """Return an API graph that sends pictures of the input folder through the VAE and back."""
-    graph: Graph = {"model": _node("CheckpointLoaderSimple", ckpt_name=_name(CHECKPOINT))}
+    graph: PocketPrompt = {"model": _node("CheckpointLoaderSimple", ckpt_name=_name(CHECKPOINT))}
     for i, picture in enumerate(pictures):
         graph[f"load{i}"] = _node("LoadImage", image=picture)
         graph[f"encode{i}"] = _node("VAEEncode", pixels=[f"load{i}", 0], vae=["model", 2])
@@ -98,34 +94,19 @@ def round_trip(pictures: list[str]) -> Graph:
     return graph
 
 
-def run(url: str, graph: Graph, timeout: float = 600.0) -> dict[str, np.ndarray]:
+def run(url: str, graph: PocketPrompt, timeout: float = 600.0) -> dict[str, np.ndarray]:
     """Run a graph on the host at `url` and return the first picture [H, W, 3] uint8 of every saving node.
 
-    Raises PortraitError when the host refuses the graph, a node fails, or `timeout` seconds pass.
+    Raises what the runner raises, a PortraitError, when the host refuses the graph, a node fails, or `timeout` seconds
+    pass.
     """
-    body = json.dumps({"prompt": graph, "client_id": uuid.uuid4().hex}).encode()
-    request = urllib.request.Request(f"{url}/prompt", body, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            job = json.load(answer)["prompt_id"]
-    except urllib.error.HTTPError as error:
-        raise PortraitError(f"{url} refused the graph: {error.read().decode('utf-8', 'replace')[:600]}") from error
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        with urllib.request.urlopen(f"{url}/history/{job}", timeout=60) as answer:
-            entry = json.load(answer).get(job)
-        if entry and entry["status"]["completed"]:
-            return {name: _picture(url, out["images"][0]) for name, out in entry["outputs"].items() if "images" in out}
-        if entry and entry["status"]["status_str"] == "error":
-            failed = dict(entry["status"]["messages"]).get("execution_error", {})
-            raise PortraitError(f"{failed.get('node_type')} failed on {url}: {failed.get('exception_message')}")
-        time.sleep(0.1)
-    raise PortraitError(f"{url} did not finish the graph within {timeout:.0f} s")
-
-
-def _picture(url: str, saved: dict[str, str]) -> np.ndarray:
-    with urllib.request.urlopen(f"{url}/view?{urllib.parse.urlencode(saved)}", timeout=60) as answer:
-        return np.asarray(Image.open(io.BytesIO(answer.read())).convert("RGB"))
+    pictures: dict[str, np.ndarray] = {}
+    with tempfile.TemporaryDirectory() as folder, Client(url) as client:
+        for image in run_job(Job(graph), client, Path(folder), timeout=timeout, previews=True).images:
+            if image.node not in pictures:
+                with Image.open(image.file) as opened:
+                    pictures[image.node] = np.asarray(opened.convert("RGB"))
+    return pictures
 
 
 def _name(path: str) -> str:

@@ -46,7 +46,7 @@ def regions(picture: np.ndarray, face: Face) -> dict[str, np.ndarray]:
     """Return the median colour (CIELAB) of hair, garment and background as a face says where they must be.
 
     Hair: a band over the brow, up to a quarter of the face's height above its box. Garment: .55 to .95 of the face's
-    height below the chin, a third of its width to either side. Background: the two upper corners. What lies outside the
+    height below the chin, a third of its width to either side. Background: the two upper corners. What is outside the
     picture is left out.
     """
     lab = to_lab(picture / 255)

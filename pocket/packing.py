@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..portrait import disk
+
 DTYPES = {np.dtype(np.float16): "F16", np.dtype(np.float32): "F32", np.dtype(np.uint8): "U8"}
 STEPS = ".steps"
 
@@ -87,7 +89,7 @@ def write_shard(path: Path, tensors: Mapping[str, np.ndarray], precision: Mappin
         else:
             stored[name] = tensor.astype(np.float16 if tensor.ndim else np.float32)
     pieces = safetensors_bytes(stored, {"packed": json.dumps(shapes, separators=(",", ":"))})
-    path.write_bytes(b"".join(pieces))
+    disk.write(path, b"".join(pieces))
     return path.stat().st_size
 
 

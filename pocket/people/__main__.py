@@ -33,7 +33,7 @@ def sheet(arguments: argparse.Namespace) -> None:
 
 
 def speed(arguments: argparse.Namespace) -> None:
-    """Print pictures a second, the renderer's preparation apart."""
+    """Print pictures per second, the renderer's preparation apart."""
     begin = time.perf_counter()
     dataset.renderer(str(arguments.device))
     prepared = time.perf_counter() - begin

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
 
@@ -25,7 +26,7 @@ RACES = ("african", "asian", "caucasian")
 
 
 @dataclass(frozen=True)
-class Faces:
+class Triangles:
     """The triangles of one MakeHuman group.
 
     Attributes:
@@ -121,7 +122,7 @@ class Body:
 
         self.texture_coordinates = tensors["texture_coordinates"].to(**to)
         self.faces = {
-            name: Faces(
+            name: Triangles(
                 tensors[f"faces/{name}"].long().to(self.device), tensors[f"texture_faces/{name}"].long().to(self.device)
             )
             for name in names["groups"]
@@ -308,5 +309,5 @@ def _levels(parents: Sequence[int], device: torch.device) -> list[tuple[torch.Te
     return levels
 
 
-def _batched(value: object) -> bool:
+def _batched(value: object) -> TypeGuard[torch.Tensor]:
     return isinstance(value, torch.Tensor) and value.ndim > 0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...portrait import disk
 from ...portrait.poses import FOLDER
 from . import poses
 from .body import Body
@@ -63,7 +64,7 @@ def preset(body: Body, name: str) -> dict:
     }
 
 
-def project(body: Body, pose: poses.Pose) -> np.ndarray:
+def project(body: Body, pose: poses.BonePose) -> np.ndarray:
     """Keypoints `[60, 3]` of the average body: x, y in pixels of the framing's canvas and 1 where seen, else zeros."""
     mesh = body.mesh(pose=pose.rotations[None])
     turn = view_rotation(pose.yaw, pose.pitch)
@@ -160,9 +161,7 @@ def main(folder: Path = FOLDER) -> None:
     """Write every preset into `folder`."""
     body = Body()
     for name in poses.names():
-        beside = folder / f".{name}.part"
-        beside.write_text(text(preset(body, name)), "utf-8")
-        beside.replace(folder / f"{name}.json")
+        disk.write(folder / f"{name}.json", text(preset(body, name)).encode())
     print(f"{len(poses.names())} presets written", file=sys.stderr)
 
 

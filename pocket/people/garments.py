@@ -193,7 +193,7 @@ class Garments:
         t = tm.template()
         smooth = tm.smoother(faces, tm.VERTICES, strength, rounds)
         new, matrix = tm.subdivide(faces, tm.VERTICES)
-        n = matrix.shape[0]
+        n = matrix.shape[0]  # pyright: ignore[reportOptionalSubscript] - scipy has no types
         ring = tm.smoother(new, n, np.full(n, 0.5, np.float32), 1)
         full = ring @ matrix @ smooth
         c = (full @ t.canonical).astype(np.float32)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue] - compiled, without types
 
 from . import template as tm
 from .materials import interpolate, smoothstep
@@ -157,7 +157,7 @@ class Hair:
 
     def _shell_setup(self, scalp: np.ndarray, device: torch.device | str) -> None:
         faces, matrix = tm.subdivide(scalp, tm.VERTICES)
-        n = matrix.shape[0]
+        n = matrix.shape[0]  # pyright: ignore[reportOptionalSubscript] - scipy has no types
         self.shell_matrix = tm.to_torch(matrix, device)
         self.shell_canonical = (matrix @ tm.template().canonical).astype(np.float32)
         self.shell_faces = np.concatenate([faces + k * n for k in range(SHELLS)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-LATTICE, RESOLUTION = 32, 64
+LATTICE = 32
 
 
 def linear(rgb: np.ndarray | list | tuple) -> np.ndarray:

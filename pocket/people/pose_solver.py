@@ -11,12 +11,14 @@ Goals are written for the left side (outwards is +x) and mirrored for the right.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 
+from ...portrait import disk
 from .body import Body
 from .keypoints import LEFT_HAND
 
@@ -270,7 +272,7 @@ class Solver:
         rotations, joints = self.body.skeleton(pose)
         weights = torch.tensor([goal.weight for goal in self.points])
         loss = (weights * (self._misses(rotations, joints) / 0.02).square()).sum()
-        ways = torch.stack([goal.way for goal in self.ways])
+        ways = torch.stack([goal.way for goal in self.ways if goal.way is not None])
         target = torch.stack([goal.target for goal in self.ways])
         bone = torch.tensor([goal.bone for goal in self.ways])
         now = rotations[self._rows(self.ways), bone] @ ways[..., None]
@@ -325,7 +327,7 @@ def unit(vector: torch.Tensor) -> torch.Tensor:
     return vector / vector.norm()
 
 
-def radians(degrees: list[float] | float) -> torch.Tensor:
+def radians(degrees: Sequence[float] | Sequence[tuple[float, float]] | float) -> torch.Tensor:
     """Degrees as a tensor of radians."""
     return torch.deg2rad(torch.tensor(degrees, dtype=torch.float32))
 
@@ -359,7 +361,7 @@ def main() -> None:
         free = {side: arm.get("words", "") for side, arm in arms.items() if not arm.get("together", False)}
         poses[name] = {**words, "camera": camera, "arms": free, "rotations": turned}
     document = {"bones": solver.body.bones, "poses": poses}
-    POSES.write_text(compact(document), "utf-8")
+    disk.write(POSES, compact(document).encode())
 
 
 def compact(document: dict) -> str:

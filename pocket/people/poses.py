@@ -43,7 +43,7 @@ GAZE_LIMIT = np.deg2rad(26.0)
 
 
 @dataclass(frozen=True)
-class Pose:
+class BonePose:
     """A pose and how it is looked at.
 
     Attributes:
@@ -76,11 +76,11 @@ def names(framing: str | None = None) -> list[str]:
 
 
 def bones() -> list[str]:
-    """The names of the J bones in the order of `Pose.rotations`."""
+    """The names of the J bones in the order of `BonePose.rotations`."""
     return _document()["bones"]
 
 
-def get(name: str) -> Pose:
+def get(name: str) -> BonePose:
     """The pose of that name.
 
     Raises:
@@ -89,7 +89,7 @@ def get(name: str) -> Pose:
     return _library()[presets.choose("pose", name, _library())]
 
 
-def mirror(pose: Pose) -> Pose:
+def mirror(pose: BonePose) -> BonePose:
     """The pose seen in a mirror, exactly: sides of joints, yaw, view, name and words are exchanged."""
     twins = [bones().index(_other_side(bone)) for bone in bones()]
     return replace(
@@ -104,7 +104,7 @@ def mirror(pose: Pose) -> Pose:
     )
 
 
-def sample(rng: np.random.Generator, framing: str) -> Pose:
+def sample(rng: np.random.Generator, framing: str) -> BonePose:
     """A natural variant of a random pose of a framing.
 
     The trunk and the head go part of the way to another pose's, an arm that is free may be taken from another pose, the
@@ -141,18 +141,18 @@ def sample(rng: np.random.Generator, framing: str) -> Pose:
     )
 
 
-def _maybe_mirrored(rng: np.random.Generator, pose: Pose) -> Pose:
+def _maybe_mirrored(rng: np.random.Generator, pose: BonePose) -> BonePose:
     return mirror(pose) if rng.random() < 0.5 else pose
 
 
-def _goes_with(pose: Pose, other: Pose) -> bool:
+def _goes_with(pose: BonePose, other: BonePose) -> bool:
     """Whether trunk, head and arms of two poses may be mixed: the same stand, the same side of the person shown."""
     stands = [item.framing != "full body" or item.name in STANDING for item in (pose, other)]
     from_behind = [item.view.startswith("back") for item in (pose, other)]
     return all(stands) and from_behind[0] == from_behind[1] and (not from_behind[0] or pose.view == other.view)
 
 
-def _with_arm(pose: Pose, arm: str, words: str) -> Pose:
+def _with_arm(pose: BonePose, arm: str, words: str) -> BonePose:
     """The pose's words after an arm took another gesture."""
     arms = {**pose.arms, arm: words}
     if arms[arm] == pose.arms[arm]:
@@ -163,7 +163,7 @@ def _with_arm(pose: Pose, arm: str, words: str) -> Pose:
     return replace(pose, words=", ".join(looks), arms=arms)
 
 
-def _waver(turns: np.ndarray, pose: Pose, rng: np.random.Generator) -> None:
+def _waver(turns: np.ndarray, pose: BonePose, rng: np.random.Generator) -> None:
     """A few degrees on every joint, in place; less where an arm rests on something."""
     together = len(pose.arms) < 2
     turn = 2.0 if "profile" in pose.view else 6.0
@@ -179,7 +179,7 @@ def _waver(turns: np.ndarray, pose: Pose, rng: np.random.Generator) -> None:
         turns[legs] += np.deg2rad(rng.normal(0, 1.2, 3))
 
 
-def _look(turns: np.ndarray, pose: Pose, yaw: float, rng: np.random.Generator) -> None:
+def _look(turns: np.ndarray, pose: BonePose, yaw: float, rng: np.random.Generator) -> None:
     """Keep the head within its limits and let the eyes find the camera, in place."""
     head = _rows(HEAD)
     total = turns[head].sum(0)
@@ -218,14 +218,14 @@ def _document() -> dict:
 
 
 @cache
-def _library() -> dict[str, Pose]:
+def _library() -> dict[str, BonePose]:
     order = _document()["bones"]
     library = {}
     for name, pose in _document()["poses"].items():
         rotations = torch.zeros(len(order), 3)
         for bone, turn in pose["rotations"].items():
             rotations[order.index(bone)] = torch.deg2rad(torch.tensor(turn))
-        library[name] = Pose(
+        library[name] = BonePose(
             name=name,
             framing=pose["framing"],
             view=pose["view"],

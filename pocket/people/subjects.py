@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from ...portrait import disk
 from . import captions, expressions, garments, light, poses
 from .camera import camera
 from .dataset import renderer
@@ -107,13 +108,13 @@ def write(folder: Path, device: str, size: int = SIZE) -> None:
             card["photos"][file] = told | ({"fault": _fault(name, row)} if "fault" in row else {})
             if not (home / file).exists():
                 photo = picture(name, number, row, device, size)
-                _save(home / file, encode(photo, row.get("orientation", 1)))
+                disk.write(home / file, encode(photo, row.get("orientation", 1)))
         for number, row in enumerate(plan()["references"], 1):
             file = f"{name}-reference-{number}.jpg"
             card["references"].append(file)
             if not (home / "references" / file).exists():
-                _save(home / "references" / file, encode(picture(name, 100 + number, row, device, size)))
-        _save(home / "card.json", (json.dumps(card, indent=1) + "\n").encode())
+                disk.write(home / "references" / file, encode(picture(name, 100 + number, row, device, size)))
+        disk.write(home / "card.json", (json.dumps(card, indent=1) + "\n").encode())
 
 
 def _words(one: Shot) -> str:
@@ -124,9 +125,3 @@ def _words(one: Shot) -> str:
 def _fault(name: str, row: dict) -> str | None:
     fault = row.get("fault")
     return plan()["faults"].get(name, fault) if fault == "blurred" else fault
-
-
-def _save(path: Path, content: bytes) -> None:
-    beside = path.with_suffix(".part")
-    beside.write_bytes(content)
-    beside.replace(path)

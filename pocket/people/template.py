@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 from scipy import sparse
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue] - compiled, without types
 
 from .body import Body
 
@@ -118,10 +118,10 @@ def smoother(faces: np.ndarray, count: int, strength: np.ndarray, rounds: int) -
     mean = sparse.diags(1 / np.maximum(degree, 1)) @ near
     s = np.where(degree > 0, strength, 0)
     step = sparse.diags(1 - s) + sparse.diags(s) @ mean
-    out = sparse.identity(count, format="csr")
+    out = sparse.csr_matrix(sparse.identity(count))
     for _ in range(rounds):
-        out = step @ out
-    return out.tocsr()
+        out = sparse.csr_matrix(step @ out)
+    return out
 
 
 def to_torch(matrix: sparse.csr_matrix, device: torch.device | str) -> torch.Tensor:
@@ -191,7 +191,7 @@ class Warp:
         """Carry canonical points [B,N,3] or [N,3] to the persons: [B,N,3]."""
         b = coefficients.shape[0]
         at = points if points.dim() == 3 else points[None]
-        square = 0.0
+        square = torch.zeros((), device=at.device)
         for axis in range(3):
             square = square + (at[..., axis, None] - self.points[:, axis]).square()
         phi = square.sqrt()

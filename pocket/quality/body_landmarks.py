@@ -9,7 +9,7 @@ import json
 import sys
 
 import cv2
-import mediapipe
+import mediapipe  # pyright: ignore[reportMissingImports] - in an environment of its own
 
 
 def main(paths: list[str]) -> None:
@@ -18,6 +18,7 @@ def main(paths: list[str]) -> None:
     with mediapipe.solutions.pose.Pose(static_image_mode=True, model_complexity=1) as detector:
         for path in paths:
             picture = cv2.imread(path)
+            assert picture is not None, f"{path} cannot be read"
             height, width = picture.shape[:2]
             seen = detector.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).pose_landmarks
             points = seen and [[p.x * width, p.y * height, p.visibility] for p in seen.landmark]

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..graphs import Graph, run
+from ..graphs import PocketPrompt, run
 
 SEED = 77
 FRAMINGS = {"close-up": 0.2, "head and shoulders": 0.5, "half body": 0.3}
 PART = 8
 
 
-class Pictures:
+class HostPictures:
     """Pictures by kind and number in `folder`; missing ones are made by the host at `url`, which reads `inputs`."""
 
     def __init__(self, url: str, inputs: Path, folder: Path, count: int):
@@ -52,12 +52,12 @@ class Pictures:
             facts.write_text(json.dumps(known), "utf-8")
         return known[: self.count]
 
-    def make(self, kind: str, graphs: dict[int, Graph]) -> None:
+    def make(self, kind: str, graphs: dict[int, PocketPrompt]) -> None:
         """Run the graphs (index -> a graph of one picture) whose pictures are not there yet, PART at a time."""
         missing = [index for index in graphs if not self.path(kind, index).exists()]
         for start in range(0, len(missing), PART):
             part = missing[start : start + PART]
-            joint: Graph = {}
+            joint: PocketPrompt = {}
             for index in part:
                 joint |= _renamed(graphs[index], index)
             for name, picture in run(self.url, joint, timeout=1800).items():
@@ -70,7 +70,7 @@ class Pictures:
         Image.fromarray(whole).save(self.folder / f"{name}.jpg", quality=85)
 
 
-def _renamed(graph: Graph, index: int) -> Graph:
+def _renamed(graph: PocketPrompt, index: int) -> PocketPrompt:
     """Return a one-picture graph with its per-picture nodes renumbered; shared loaders keep their names."""
     names = {name: name[:-1] + str(index) for name in graph if name.endswith("0")}
     if "pose" in graph:

@@ -14,7 +14,7 @@ from PIL import Image
 from ...portrait import poses
 from .. import measures
 from ..graphs import text_to_image
-from .pictures import Pictures
+from .pictures import HostPictures
 
 BODIES = {"half body": 0.7, "full body": 0.3}
 EYES = [14, 15]
@@ -24,7 +24,7 @@ NEAR = 0.1
 """A joint counts within this share of the person's larger side (PCK, Yang and Ramanan 2013)."""
 
 
-def posed(pictures: Pictures, kind: str, people: Sequence[dict[str, Any]], seed: int) -> np.ndarray:
+def posed(pictures: HostPictures, kind: str, people: Sequence[dict[str, Any]], seed: int) -> np.ndarray:
     """Make one picture of each person in the pose of its render; returns the key points [N, 60, 3]."""
     points = np.array([person["keypoints"] for person in people])
     maps = poses.draw(points[:, None], 256, 256)
@@ -37,7 +37,7 @@ def posed(pictures: Pictures, kind: str, people: Sequence[dict[str, Any]], seed:
     return points
 
 
-def eye_errors(pictures: Pictures, kind: str, points: np.ndarray) -> tuple[list[float], list[bool]]:
+def eye_errors(pictures: HostPictures, kind: str, points: np.ndarray) -> tuple[list[float], list[bool]]:
     """Return how far YuNet's eyes are from the map's, in widths, and whether there is exactly one face."""
     errors, one = [], []
     for i in range(len(points)):
@@ -49,7 +49,7 @@ def eye_errors(pictures: Pictures, kind: str, points: np.ndarray) -> tuple[list[
     return errors, one
 
 
-def body_joints(pictures: Pictures, kind: str, points: np.ndarray, judge: Path) -> list[list[bool] | None]:
+def body_joints(pictures: HostPictures, kind: str, points: np.ndarray, judge: Path) -> list[list[bool] | None]:
     """Return for each picture which shoulders, elbows and wrists MediaPipe sees near; None where it sees no body.
 
     `judge` is the interpreter of an environment with mediapipe. Raises CalledProcessError when it fails.

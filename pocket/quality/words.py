@@ -12,7 +12,7 @@ from ...portrait import tones
 from ...portrait.faces import Face
 from .. import measures
 from ..graphs import text_to_image
-from .pictures import Pictures
+from .pictures import HostPictures
 
 REGIONS = {"hair": "hair_colour", "garment": "garment_colour", "background": "background_colour"}
 
@@ -62,7 +62,7 @@ def colours(
     return followed
 
 
-def tone_words(pictures: Pictures, people: Sequence[dict[str, Any]]) -> dict[str, bool]:
+def tone_words(pictures: HostPictures, people: Sequence[dict[str, Any]]) -> dict[str, bool]:
     """Make one seed with and without each tone's words: the change must go where the tone's LUT would take it."""
     names = tones.names()[: pictures.count]
     graphs = {}

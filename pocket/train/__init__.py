@@ -1,1 +1,1 @@
-"""How the pocket models were trained: one command a stage, resumable, on any number of GPUs of one machine."""
+"""How the pocket models were trained: one command a phase, resumable, on any number of GPUs of one machine."""

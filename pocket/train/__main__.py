@@ -1,6 +1,6 @@
-"""One command a stage: `python -m portrait_studio.pocket.train --work DIR STAGE[=SECONDS[/UNTIL]] ...`.
+"""One command a phase: `python -m portrait_studio.pocket.train --work DIR PHASE[=SECONDS[/UNTIL]] ...`.
 
-Under `torchrun --nproc-per-node N` the N GPUs train as one. A stage that was interrupted goes on where it stopped; one
+Under `torchrun --nproc-per-node N` the N GPUs train as one. A phase that was interrupted goes on where it stopped; one
 that has had its seconds does nothing. See pocket/train/device.sh for the run that made the shipped weights.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..assemble import WEIGHTS
@@ -18,9 +19,9 @@ from .denoisers import openpose, tile, unet
 from .latents import latents
 from .machine import meet, rank, say, setup, shared
 from .neighbours import search
-from .preview import Preview, write
+from .preview import StoredModels, write
 from .rendering import render
-from .settings import Settings
+from .settings import RankSettings
 from .upscaling import upscaler
 from .warming import warm
 
@@ -28,16 +29,16 @@ COMFYUI = Path(__file__).parents[2] / ".studio" / "ComfyUI"
 
 
 def main() -> None:
-    """Run the stages that the command line names, in its order."""
+    """Run the phases that the command line names, in its order."""
     parser = argparse.ArgumentParser(prog="python -m portrait_studio.pocket.train", description=__doc__)
-    parser.add_argument("stages", nargs="+", metavar="STAGE[=SECONDS[/UNTIL]]")
+    parser.add_argument("phases", nargs="+", metavar="PHASE[=SECONDS[/UNTIL]]")
     parser.add_argument("--work", type=Path, required=True, help="states, renders and shards; kept between calls")
-    parser.add_argument("--out", type=Path, help="gets what is worth keeping after every stage")
+    parser.add_argument("--out", type=Path, help="gets what is worth keeping after every phase")
     parser.add_argument("--tokenizer", type=Path, default=COMFYUI / "comfy" / "sd1_tokenizer")
     parser.add_argument("--seed", type=int, default=1000, help="first seed of the rendered people")
-    parser.add_argument("--people", type=int, default=25000, help="renders at 256 px a GPU")
-    parser.add_argument("--large", type=int, default=500, help="renders at 1024 px a GPU")
-    parser.add_argument("--batch", type=int, default=128, help="samples a GPU and step")
+    parser.add_argument("--people", type=int, default=25000, help="renders at 256 px per GPU")
+    parser.add_argument("--large", type=int, default=500, help="renders at 1024 px per GPU")
+    parser.add_argument("--batch", type=int, default=128, help="samples per GPU and step")
     parser.add_argument("--vae-batch", type=int, default=64)
     parser.add_argument("--vae-rate", type=float, default=1.2e-3, help="learning rate of the autoencoder")
     parser.add_argument("--control-batch", type=int, default=128)
@@ -51,17 +52,17 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     sheets = options.work / "sheets"
     sheets.mkdir(exist_ok=True)
-    settings = Settings(
+    settings = RankSettings(
         options.work, device, options.batch, options.control_batch, options.tokenizer, not options.no_compile
     )
     figures = sheets / "figures.json"
     results = json.loads(figures.read_text("utf-8")) if figures.exists() else {}
-    for word in options.stages:
+    for word in options.phases:
         name, _, text = word.partition("=")
         whole, _, part = text.partition("/")
         seconds, begin = float(whole or 60), time.monotonic()
-        result = _stage(name, seconds, float(part or seconds), settings, options, sheets) or {}
-        results[name] = result | {"wall": round(time.monotonic() - begin, 1)}
+        result = _phase(name, seconds, float(part or seconds), settings, options, sheets) or {}
+        results[name] = {**result, "wall": round(time.monotonic() - begin, 1)}
         say(name, "took", results[name]["wall"], "s")
         if rank() == 0:
             figures.write_text(json.dumps(results, indent=1), "utf-8")
@@ -70,9 +71,9 @@ def main() -> None:
                 export.deliver(options.work, sheets, options.out)
 
 
-def _stage(
-    name: str, seconds: float, until: float, settings: Settings, options: argparse.Namespace, out: Path
-) -> dict[str, float] | None:
+def _phase(
+    name: str, seconds: float, until: float, settings: RankSettings, options: argparse.Namespace, out: Path
+) -> Mapping[str, object] | None:
     match name:
         case "render":
             return render(settings, options.people, options.large, options.seed, seconds, options.renderers)
@@ -96,7 +97,7 @@ def _stage(
             )
         case "neighbours":
             people = settings.people("people")
-            preview = Preview(settings.work, settings.tokenizer, settings.device)
+            preview = StoredModels(settings.work, settings.tokenizer, settings.device)
             prompts = settings.people("held").captions[:64] if not rank() else []
             return search(people, preview, shared(prompts), None if rank() else out)
         case "adopt":
@@ -104,7 +105,7 @@ def _stage(
                 export.adopt(WEIGHTS, settings.work)
             return meet()
         case _:
-            raise SystemExit(f"there is no stage {name!r}; see --help")
+            raise SystemExit(f"there is no phase {name!r}; see --help")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The stages vae and decoder: the autoencoder, pulled by pixels, faces, texture and a discriminator."""
+"""The phases vae and decoder: the autoencoder, pulled by pixels, faces, texture and a discriminator."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import nn
 
 from . import export
 from .adversary import Adversary
-from .data import Faces, People, close_ups, random_windows
-from .machine import Run, autocast, load_mean, meet, rank, ranks, say
+from .data import FaceWindows, People, close_ups, random_windows
+from .machine import TimedTraining, autocast, load_mean, meet, rank, ranks, say
 from .networks import Vae
 from .recognition import POINTS, Recognition, aligned, difference
-from .settings import Settings, faster, gradients, pictures
+from .settings import RankSettings, faster, gradients, pictures
 
 
-def vae(settings: Settings, seconds: float, batch: int, rate: float, encoder: bool = True) -> dict[str, float]:
+def vae(settings: RankSettings, seconds: float, batch: int, rate: float, encoder: bool = True) -> dict[str, float]:
     """Train the autoencoder and return its PSNR and SFace cosine on people it has not seen.
 
     Without `encoder`, the stored decoder alone is trained further, so that what was learnt about latents stays true.
@@ -29,11 +29,11 @@ def vae(settings: Settings, seconds: float, batch: int, rate: float, encoder: bo
     path = settings.path("vae.safetensors" if encoder else "decoder.safetensors")
     if not encoder:
         load_mean(network, settings.path("vae.safetensors")).taesd_encoder.requires_grad_(False)
-    run = Run(network, path, seconds, rate=rate, decay_from=0.35, weight_decay=0.0)
+    run = TimedTraining(network, path, seconds, rate=rate, decay_from=0.35, weight_decay=0.0)
     call = faster(RoundTrip(network), settings)
     recognition = Recognition().to(settings.device)
     adversary, known = Adversary(settings.device), 2.0
-    before, faces = time.monotonic(), Faces(people, settings.device)
+    before, faces = time.monotonic(), FaceWindows(people, settings.device)
     for step in run.steps():
         i = torch.randint(0, len(people), (batch - batch // 4,), device=settings.device)
         j = torch.randint(0, len(crops), (batch // 4,), device=settings.device)
@@ -97,12 +97,14 @@ def _pull(
     size = pull.norm()
     (side,) = torch.autograd.grad(texture, y, retain_graph=True)
     pull = pull + TEXTURE_PULL * size / side.norm().clamp_min(1e-12) * side
-    a, b = (aligned(v[: len(points)], points)[seen] for v in (y, x))
-    apart, cosine = difference(recognition, a, b)
+    a, b = (aligned(v[: len(points)], points) for v in (y, x))
+    apart, cosine = difference(recognition, a, b, seen)
     (side,) = torch.autograd.grad(apart, y)
     pull = pull + FACE_PULL * size / side.norm().clamp_min(1e-12) * side
     said = (
-        f"pixels {pixels.item():.4f} texture {texture.item():.4f} cosine {cosine.mean().item():.3f}" if details else ""
+        f"pixels {pixels.item():.4f} texture {texture.item():.4f} cosine {cosine[seen].mean().item():.3f}"
+        if details
+        else ""
     )
     return pull.contiguous(memory_format=torch.channels_last), size, said
 
@@ -125,9 +127,9 @@ def _judged(network: Vae, held: People, recognition: Recognition, device: torch.
         y = y.float().clamp(0, 1)
         psnr.append(-10 * (y - x).square().mean((1, 2, 3)).log10())
         seen = (at[..., 2] > 0).all(1)
-        a, b = (aligned(v, at[..., :2])[seen] for v in (y, x))
-        cosines.append(difference(recognition, a, b)[1])
-        rough.append(_roughness(a).square().mean() / _roughness(b).square().mean())
+        a, b = (aligned(v, at[..., :2]) for v in (y, x))
+        cosines.append(difference(recognition, a, b, seen)[1][seen])
+        rough.append(_roughness(a[seen]).square().mean() / _roughness(b[seen]).square().mean())
     return {
         "psnr": torch.cat(psnr).mean().item(),
         "cosine": torch.cat(cosines).mean().item(),

@@ -90,7 +90,7 @@ class People:
         return people
 
 
-class Faces:
+class FaceWindows:
     """Windows of renders about the faces, with the three points that recognition aligns them by."""
 
     def __init__(self, people: People, device: torch.device):

@@ -1,4 +1,4 @@
-"""The stages unet, openpose and tile: what predicts the noise."""
+"""The phases unet, openpose and tile: what predicts the noise."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from . import export
 from .data import SIZE
 from .diffusion import ALPHA, noised
 from .latents import Pool
-from .machine import Run, autocast, meet, rank
+from .machine import TimedTraining, autocast, meet, rank
 from .networks import ControlNet, UNet
-from .settings import Settings, channels_last, faster, pictures, train
+from .settings import RankSettings, channels_last, faster, pictures, train
 
 QUANTISE_FROM = 0.8
 EMPTY = 0.1
 
 
-def unet(settings: Settings, seconds: float, until: float, rate: float) -> dict[str, float]:
+def unet(settings: RankSettings, seconds: float, until: float, rate: float) -> dict[str, float]:
     """Train the UNet on all views; the schedule is for `seconds`, and this call stops at `until`."""
     torch.manual_seed(0)
     network = UNet().to(settings.device)
-    nn.init.zeros_(network.out[2].weight)
-    run = Run(network, settings.path("unet.safetensors"), seconds, until=until, rate=rate, average_over=500)
+    last = network.out[2]
+    assert isinstance(last, nn.Conv2d)
+    nn.init.zeros_(last.weight)
+    run = TimedTraining(network, settings.path("unet.safetensors"), seconds, until=until, rate=rate, average_over=500)
     pool, call = Pool(settings), faster(network, settings)
 
     def loss() -> torch.Tensor:
@@ -47,14 +49,14 @@ FROZEN = ("time_embed", "emb_layers", "transformer_blocks", "proj_in", "proj_out
 """What a ControlNet shares with the UNet unchanged, so that it need not be stored."""
 
 
-def controlnet(settings: Settings, unet: UNet) -> ControlNet:
+def controlnet(settings: RankSettings, unet: UNet) -> ControlNet:
     """Return a ControlNet that begins as the UNet and adds nothing yet; what is FROZEN is not trained."""
     torch.manual_seed(1)
     network = ControlNet()
     network.load_state_dict(unet.state_dict(), strict=False)
-    for zero in (*network.zero_convs, network.middle_block_out):
-        nn.init.zeros_(zero[0].weight)
-        nn.init.zeros_(zero[0].bias)
+    for part in (*network.zero_convs, network.middle_block_out):
+        for tensor in part.parameters():
+            nn.init.zeros_(tensor)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(not any(part in name for part in FROZEN))
     return network.to(settings.device)
@@ -72,13 +74,13 @@ class Controlled(nn.Module):
         return self.unet(x, t, context, self.control(x, t, context, hint))
 
 
-def _control(settings: Settings, name: str, seconds: float, until: float, rate: float, draw) -> dict[str, float]:
+def _control(settings: RankSettings, name: str, seconds: float, until: float, rate: float, draw) -> dict[str, float]:
     base = UNet()
     base.load_state_dict(export.stored(settings.work)["unet"])
     base.requires_grad_(False).to(settings.device)
     path = settings.path(f"{name}.safetensors")
     network = controlnet(settings, base)
-    run = Run(network, path, seconds, rate=rate, until=until, average_over=300)
+    run = TimedTraining(network, path, seconds, rate=rate, until=until, average_over=300)
     call = faster(Controlled(base, network), settings)
     alpha = ALPHA.to(settings.device)
 
@@ -96,7 +98,7 @@ def _control(settings: Settings, name: str, seconds: float, until: float, rate: 
     return result
 
 
-def openpose(settings: Settings, seconds: float, until: float, rate: float) -> dict[str, float]:
+def openpose(settings: RankSettings, seconds: float, until: float, rate: float) -> dict[str, float]:
     """Train the OpenPose ControlNet on plain, mirrored and graded views; two thirds of the steps at high noise."""
     pool = Pool(settings, maps=True)
 
@@ -111,7 +113,7 @@ def openpose(settings: Settings, seconds: float, until: float, rate: float) -> d
     return _control(settings, "openpose", seconds, until, rate, draw)
 
 
-def tile(settings: Settings, seconds: float, until: float, rate: float) -> dict[str, float]:
+def tile(settings: RankSettings, seconds: float, until: float, rate: float) -> dict[str, float]:
     """Train the tile ControlNet: the hint is the picture itself, made 1 to 8 times smaller and enlarged again."""
     pool = Pool(settings, pictures=True)
 

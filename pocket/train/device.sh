@@ -1,8 +1,8 @@
 #!/bin/bash
-# Stages on a GPU machine that has PyTorch, from a checkout: device.sh SECONDS STAGE[=SECONDS] ...
-# WARM=N compiles for N GPUs beside the first stage.
+# Phases on a GPU machine that has PyTorch, from a checkout: device.sh SECONDS PHASE[=SECONDS] ...
+# WARM=N compiles for N GPUs beside the first phase.
 # Needs .studio/pocket/rig.safetensors (the body) and .studio/ComfyUI/comfy/sd1_tokenizer (the vocabulary).
-# SECONDS must end before the caller's own limit does. States stay in $WORK between calls; after every stage what is
+# SECONDS must end before the caller's own limit does. States stay in $WORK between calls; after every phase what is
 # worth keeping is in $OUT: cat part-* | tar x
 set -u
 limit=$1

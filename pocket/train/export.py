@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import shutil
 import tarfile
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from ..assemble import CHECKPOINT, CONTROLNETS, PINS, UPSCALER, complete, files, read_parts
+from ...portrait import disk
+from ..assemble import CHECKPOINT, CONTROLNETS, PINS, UPSCALER, complete, digest, files, read_parts
 from ..packing import safetensors_bytes, write_shard
 
 FOLDER = "shards"
@@ -76,7 +75,9 @@ def controlnet(work: Path, name: str, tensors: dict[str, torch.Tensor]) -> None:
     """Store a ControlNet: its difference from the stored UNet where they share a name, itself elsewhere."""
     base = {key: value.numpy() for key, value in stored(work)["unet"].items()}
     arrays = _arrays(tensors)
-    precision = {key: CONTROL_DELTA if key in base else CONTROL_OWN for key, value in arrays.items() if value.ndim > 1}
+    precision: dict[str, tuple[int, int]] = {
+        key: CONTROL_DELTA if key in base else CONTROL_OWN for key, value in arrays.items() if value.ndim > 1
+    }
     _write(work, name, {key: v - base[key] if key in base else v for key, v in arrays.items()}, precision)
 
 
@@ -117,20 +118,14 @@ def pin(weights: Path) -> dict[str, dict[str, str]]:
     names = [CHECKPOINT, *CONTROLNETS.values(), UPSCALER]
     digests = {}
     for name, make in zip(names, files(read_parts(shards)), strict=True):
-        digest = hashlib.sha256()
-        for piece in safetensors_bytes(make()):
-            digest.update(piece)
-        digests[name] = digest.hexdigest()
-    pins = {"shards": {name: hashlib.sha256(data).hexdigest() for name, data in shards.items()}, "files": digests}
-    with tempfile.NamedTemporaryFile("w", dir=weights, delete=False, encoding="utf-8") as file:
-        json.dump(pins, file, indent=1)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(weights / PINS)
+        digests[name] = digest(safetensors_bytes(make()))
+    pins = {"shards": {name: digest([data]) for name, data in shards.items()}, "files": digests}
+    disk.write(weights / PINS, json.dumps(pins, indent=1).encode())
     return pins
 
 
 def deliver(work: Path, sheets: Path, out: Path) -> None:
-    """Put everything worth keeping into `out`, as a tar file in parts of at most LIMIT bytes; whole after every stage.
+    """Put everything worth keeping into `out`, as a tar file in parts of at most LIMIT bytes; whole after every phase.
 
     `cat part-* | tar x` gives the shards, the contact sheets and figures.json.
     """
@@ -142,9 +137,7 @@ def deliver(work: Path, sheets: Path, out: Path) -> None:
     names = []
     for i, start in enumerate(range(0, len(data), LIMIT)):
         names.append(f"part-{i}")
-        beside = out / f"new-{i}"
-        beside.write_bytes(data[start : start + LIMIT])
-        beside.replace(out / names[-1])
+        disk.write(out / names[-1], data[start : start + LIMIT])
     for old in set(out.glob("part-*")) - {out / name for name in names}:
         old.unlink()
 

@@ -1,4 +1,4 @@
-"""The stage latents: every view encoded and its caption tokenised once; and batches of them."""
+"""The phase latents: every view encoded and its caption tokenised once; and batches of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .data import SIZE, close_ups, mirrored, mirrored_words, pose_maps, varied
 from .diffusion import ALPHA
 from .machine import autocast, load_mean, meet, rank, ranks, say
 from .networks import Vae
-from .settings import Settings, pictures
+from .settings import RankSettings, pictures
 from .text import TextCodes, Tokenizer, encode
 from .tones import grade
 
@@ -22,8 +22,8 @@ FACE_WEIGHT = 3.0
 VARIANTS = 2
 
 
-def latents(settings: Settings, seed: int) -> None:
-    """Encode every view of every picture and tokenise its captions; three views a picture, then the close-ups."""
+def latents(settings: RankSettings, seed: int) -> None:
+    """Encode every view of every picture and tokenise its captions; three views per picture, then the close-ups."""
     if settings.mine("latents").exists():
         return
     begin = time.monotonic()
@@ -58,7 +58,7 @@ def latents(settings: Settings, seed: int) -> None:
     meet()
 
 
-def _encoded(network: Vae, images: torch.Tensor, settings: Settings) -> torch.Tensor:
+def _encoded(network: Vae, images: torch.Tensor, settings: RankSettings) -> torch.Tensor:
     out = []
     with torch.no_grad(), autocast(settings.device):
         for chunk in images.split(128):
@@ -70,7 +70,7 @@ def _encoded(network: Vae, images: torch.Tensor, settings: Settings) -> torch.Te
 class Pool:
     """Batches of latents, text codes and what a ControlNet reads."""
 
-    def __init__(self, settings: Settings, maps: bool = False, pictures: bool = False):
+    def __init__(self, settings: RankSettings, maps: bool = False, pictures: bool = False):
         stored = load_file(settings.mine("latents"))
         self.device = settings.device
         self.latents = stored["latents"].to(self.device)

@@ -7,12 +7,22 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+from ...portrait import disk
+
+Network = TypeVar("Network", bound=nn.Module)
+
+# Many tensors in one launch; torch has no public names for these.
+_copy_all = torch._foreach_copy_  # pyright: ignore[reportPrivateImportUsage]
+_mix_all = torch._foreach_lerp_  # pyright: ignore[reportPrivateImportUsage]
 
 
 def setup() -> torch.device:
@@ -48,10 +58,10 @@ def average(tensors: list[torch.Tensor]) -> None:
     """Replace tensors of all ranks by their mean, in place."""
     if not dist.is_initialized():
         return
-    flat = torch._utils._flatten_dense_tensors(tensors)
+    flat = _flatten_dense_tensors(tensors)
     dist.all_reduce(flat)
     flat /= ranks()
-    torch._foreach_copy_(tensors, list(torch._utils._unflatten_dense_tensors(flat, tensors)))
+    _copy_all(tensors, list(_unflatten_dense_tensors(flat, tensors)))
 
 
 def _first(value: float, device: torch.device) -> float:
@@ -86,12 +96,12 @@ CLOCK = 10
 """How many steps go by between looks at the clock."""
 
 
-class Run:
+class TimedTraining:
     """A network in training: AdamW, warm-up, a late decay to zero, a moving average, and a state file.
 
-    The schedule runs on seconds of training, not on steps, so a stage ends when its time is up whatever the machine;
+    The schedule runs on seconds of training, not on steps, so a phase ends when its time is up whatever the machine;
     `until` ends this call earlier.
-    The file is written by rank 0, beside and then renamed; a new Run on the same file goes on where it stopped.
+    Rank 0 writes the file beside the old one and renames it. A new TimedTraining on the same file resumes there.
     """
 
     def __init__(
@@ -170,13 +180,13 @@ class Run:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         average(gradients)
         if self.exact:
-            torch._foreach_copy_([p.data for p in self.parameters], self.exact)
+            _copy_all([p.data for p in self.parameters], self.exact)
             self.exact = []
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
         self.step += 1
         keep = min(1 - 1 / self.average_over, self.step / (self.step + 10))
-        torch._foreach_lerp_(self.mean, [p.detach() for p in self.parameters], 1 - keep)
+        _mix_all(self.mean, [p.detach() for p in self.parameters], 1 - keep)
 
     def averaged(self) -> dict[str, torch.Tensor]:
         """Return the moving average of the weights by name, float32 on the CPU."""
@@ -186,7 +196,7 @@ class Run:
 
     def use_average(self) -> None:
         """Put the moving average into the network."""
-        torch._foreach_copy_([p.data for p in self.parameters], self.mean)
+        _copy_all([p.data for p in self.parameters], self.mean)
 
     def save(self) -> None:
         """Write the state (rank 0)."""
@@ -199,10 +209,10 @@ class Run:
             for key in ("exp_avg", "exp_avg_sq"):
                 if key in (state := self.optimiser.state.get(self.parameters[i], {})):
                     tensors[f"{key}.{name}"] = state[key]
-        beside = self.path.with_suffix(".new")
         info = {"step": self.step, "trained": self.trained}
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, beside, {"run": json.dumps(info)})
-        beside.replace(self.path)
+        kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        with disk.writing(self.path) as beside:
+            save_file(kept, beside, {"run": json.dumps(info)})
 
     def _load(self, device: torch.device) -> None:
         with safe_open(self.path, "pt", device=str(device)) as file:
@@ -231,8 +241,8 @@ def rounded(values: torch.Tensor, bits: int, group: int) -> torch.Tensor:
     return ((flat / step).round().clamp(-top, top - 1) * step).reshape(values.shape)
 
 
-def load_mean(network: nn.Module, path: Path) -> nn.Module:
-    """Fill a network with the moving average that a Run saved at `path`."""
+def load_mean(network: Network, path: Path) -> Network:
+    """Fill a network with the moving average that a TimedTraining saved at `path`."""
     with safe_open(path, "pt") as file:
         names = [key.removeprefix("mean.") for key in file.keys() if key.startswith("mean.")]  # noqa: SIM118
         network.load_state_dict({name: file.get_tensor("mean." + name) for name in names}, strict=False)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from .data import People
 from .machine import ranks
-from .preview import Preview, sheet
+from .preview import StoredModels, sheet
 from .recognition import POINTS, Recognition, aligned
 
 SIDE = 64
@@ -19,7 +19,7 @@ STEP = 1 / 200
 """What one unit of a stored direction is worth: single numbers of a direction reach about half."""
 
 
-def search(people: People, preview: Preview, prompts: list[str], out: Path | None) -> dict[str, object]:
+def search(people: People, preview: StoredModels, prompts: list[str], out: Path | None) -> dict[str, object]:
     """Compare samples of `prompts` with all ranks' renders and their mirror images by pixels.
 
     The distance is the root mean square difference (0..1) of 64 px pictures. `out` gets a sheet of samples beside their

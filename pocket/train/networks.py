@@ -168,10 +168,13 @@ class Upsample(nn.Module):
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
-class Stage(nn.Sequential):
+class TimestepSequential(nn.Sequential):
     """Layers in a row, each given what it asks for."""
 
-    def forward(self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+    # Sequential gives its layers one tensor; these take three, as in the layout of SD1.5.
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor
+    ) -> torch.Tensor:
         """Return the last layer's output."""
         for layer in self:
             if isinstance(layer, ResBlock):
@@ -195,14 +198,14 @@ class Encoder(nn.Module):
             return SpatialTransformer(C, shape.context, shape.heads)
 
         self.time_embed = nn.Sequential(nn.Linear(C, E), nn.SiLU(), nn.Linear(E, E))
-        stages = [Stage(nn.Conv2d(shape.latent, C, 3, padding=1))]
+        blocks = [TimestepSequential(nn.Conv2d(shape.latent, C, 3, padding=1))]
         for level, count in enumerate(shape.res_blocks):
             for _ in range(count):
-                stages.append(Stage(ResBlock(C, C, E), *([attention()] if shape.attention[level] else [])))
+                blocks.append(TimestepSequential(ResBlock(C, C, E), *([attention()] if shape.attention[level] else [])))
             if level < len(shape.res_blocks) - 1:
-                stages.append(Stage(Downsample(C)))
-        self.input_blocks = nn.ModuleList(stages)
-        self.middle_block = Stage(ResBlock(C, C, E), attention(), ResBlock(C, C, E))
+                blocks.append(TimestepSequential(Downsample(C)))
+        self.input_blocks = nn.ModuleList(blocks)
+        self.middle_block = TimestepSequential(ResBlock(C, C, E), attention(), ResBlock(C, C, E))
 
     def embed(self, t: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Return the time embedding [B, 4 C] of timesteps [B]."""
@@ -215,7 +218,7 @@ class UNet(Encoder):
     def __init__(self, shape: UNetShape = POCKET):
         super().__init__(shape)
         C, E = shape.channels, 4 * shape.channels
-        stages = []
+        blocks = []
         for level in reversed(range(len(shape.res_blocks))):
             for i in range(shape.res_blocks[level] + 1):
                 layers: list[nn.Module] = [ResBlock(2 * C, C, E)]
@@ -223,8 +226,8 @@ class UNet(Encoder):
                     layers.append(SpatialTransformer(C, shape.context, shape.heads))
                 if level and i == shape.res_blocks[level]:
                     layers.append(Upsample(C))
-                stages.append(Stage(*layers))
-        self.output_blocks = nn.ModuleList(stages)
+                blocks.append(TimestepSequential(*layers))
+        self.output_blocks = nn.ModuleList(blocks)
         self.out = nn.Sequential(nn.GroupNorm(32, C), nn.SiLU(), nn.Conv2d(C, shape.latent, 3, padding=1))
 
     def forward(
@@ -234,17 +237,17 @@ class UNet(Encoder):
         embedding = self.embed(t, x.dtype)
         control = list(control or [])
         skips = []
-        for stage in self.input_blocks:
-            x = stage(x, embedding, context)
+        for block in self.input_blocks:
+            x = block(x, embedding, context)
             skips.append(x)
         x = self.middle_block(x, embedding, context)
         if control:
             x = x + control.pop()
-        for stage in self.output_blocks:
+        for block in self.output_blocks:
             skip = skips.pop()
             if control:
                 skip = skip + control.pop()
-            x = stage(torch.cat([x, skip], dim=1), embedding, context)
+            x = block(torch.cat([x, skip], dim=1), embedding, context)
         return self.out(x)
 
 
@@ -271,8 +274,8 @@ class ControlNet(Encoder):
         embedding = self.embed(t, x.dtype)
         guide = self.input_hint_block(hint)
         residuals = []
-        for i, (stage, zero) in enumerate(zip(self.input_blocks, self.zero_convs, strict=True)):
-            x = stage(x, embedding, context)
+        for i, (block, zero) in enumerate(zip(self.input_blocks, self.zero_convs, strict=True)):
+            x = block(x, embedding, context)
             if i == 0:
                 x = x + guide
             residuals.append(zero(x))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,14 @@ from .networks import ControlNet, UNet, Vae
 from .text import TextCodes, Tokenizer, encode
 
 
-def sheet(rows: Sequence[np.ndarray], path: Path, columns: int = 8) -> None:
+def sheet(rows: Iterable[np.ndarray], path: Path, columns: int = 8) -> None:
     """Save pictures [N, H, W, 3] uint8 as a JPEG of `columns` a row."""
     pictures = list(rows)
     lines = [np.concatenate(pictures[i : i + columns], 1) for i in range(0, len(pictures), columns)]
     Image.fromarray(np.concatenate([line for line in lines if line.shape == lines[0].shape])).save(path, quality=90)
 
 
-class Preview:
+class StoredModels:
     """The stored models on one device."""
 
     def __init__(self, work: Path, tokenizer: Path, device: torch.device):
@@ -75,7 +75,7 @@ class Preview:
 def write(work: Path, tokenizer: Path, device: torch.device, out: Path, seed: int, count: int = 48) -> None:
     """Render people that no training set holds, and save what the models make of their captions and poses."""
     people = People.render(count, seed, device)
-    preview = Preview(work, tokenizer, device)
+    preview = StoredModels(work, tokenizer, device)
     out.mkdir(parents=True, exist_ok=True)
     truth = people.images.permute(0, 2, 3, 1).cpu().numpy()
     sheet(truth, out / "truth.jpg")

@@ -49,11 +49,23 @@ def aligned(pictures: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     return F.grid_sample(pictures, place, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def difference(network: Recognition, first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return how much faces [B, 3, 112, 112] differ, as a loss, and the cosines [B] of their embeddings."""
+def difference(
+    network: Recognition, first: torch.Tensor, second: torch.Tensor, seen: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return how much faces [B, 3, 112, 112] differ where `seen` (bool [B]), as a loss, and their cosines [B].
+
+    Faces that are not seen go through the network all the same: cuDNN looks for its fastest kernels for every batch
+    size, and a size that changed from step to step cost the first hundred steps more than a minute.
+    """
     features, embedding = network(first)
     with torch.no_grad():
         wanted, direction = network(second)
+    share = seen.to(embedding.dtype)
+    share = share / share.sum().clamp_min(1)
     cosine = (embedding * direction).sum(1)
-    apart = sum((a - b).abs().mean() / b.abs().mean() for a, b in zip(features, wanted, strict=True))
-    return (1 - cosine).mean() + 0.5 * apart, cosine
+
+    def mean(x: torch.Tensor) -> torch.Tensor:
+        return (x.abs().mean((1, 2, 3)) * share).sum()
+
+    apart = sum(mean(a - b) / mean(b).clamp_min(1e-6) for a, b in zip(features, wanted, strict=True))
+    return ((1 - cosine) * share).sum() + 0.5 * apart, cosine

@@ -1,4 +1,4 @@
-"""The stage render: people, as many as the time allows."""
+"""The phase render: people, as many as the time allows."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import torch
 
 from .data import LARGE, SIZE, People
 from .machine import meet, rank, ranks
-from .settings import Settings
+from .settings import RankSettings
 
 
-def render(settings: Settings, count: int, large: int, seed: int, seconds: float, workers: int) -> dict[str, float]:
+def render(settings: RankSettings, count: int, large: int, seed: int, seconds: float, workers: int) -> dict[str, float]:
     """Render up to `count` pictures at 256 px and `large` at 1024 px on every rank, for about `seconds` in all.
 
     `workers` processes share a GPU, each with its own seed; rank 0 also renders some for measuring the autoencoder.

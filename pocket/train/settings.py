@@ -1,4 +1,4 @@
-"""What all stages share: settings, renders, and how a network is trained."""
+"""What all phases share: settings, renders, and how a network is trained."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from .data import People, join
-from .machine import Run, rank, ranks, say
+from .machine import TimedTraining, rank, ranks, say
 
 
 @dataclass
-class Settings:
-    """What all stages share: the work folder, this rank's device, the batch of one rank, the tokenizer's folder."""
+class RankSettings:
+    """What all phases share: the work folder, this rank's device, the batch of one rank, the tokenizer's folder."""
 
     work: Path
     device: torch.device
@@ -42,11 +42,11 @@ class Settings:
         return self.work / f"{name}-{rank()}.safetensors"
 
 
-def faster(network: nn.Module, settings: Settings) -> Callable:
+def faster(network: nn.Module, settings: RankSettings) -> Callable:
     """Return the network on the device, compiled if that is wanted and there is a GPU."""
     network.to(settings.device)
     if settings.device.type == "cuda":
-        network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - not in torch's types
     return torch.compile(network) if settings.compile and settings.device.type == "cuda" else network
 
 
@@ -55,7 +55,7 @@ def pictures(images: torch.Tensor) -> torch.Tensor:
     return images.float() / 255
 
 
-def channels_last(x: torch.Tensor, settings: Settings) -> torch.Tensor:
+def channels_last(x: torch.Tensor, settings: RankSettings) -> torch.Tensor:
     """Return x in the memory layout that the device likes."""
     return x.contiguous(memory_format=torch.channels_last) if settings.device.type == "cuda" else x
 
@@ -65,7 +65,9 @@ def gradients(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
 
 
-def train(name: str, run: Run, loss: Callable[[], torch.Tensor], batch: int, every: int = 100) -> dict[str, float]:
+def train(
+    name: str, run: TimedTraining, loss: Callable[[], torch.Tensor], batch: int, every: int = 100
+) -> dict[str, float]:
     """Go down the loss, which draws its own batch, until the run's time is up; says how it goes `every` steps."""
     total, before = torch.zeros((), device=run.parameters[0].device), time.monotonic()
     first = run.step

@@ -58,6 +58,13 @@ class Tokenizer:
 class TextCodes(nn.Module):
     """The pocket text encoder, reduced to the one block that does something."""
 
+    token: torch.Tensor
+    position: torch.Tensor
+    q_proj: torch.Tensor
+    k_proj: torch.Tensor
+    v_proj: torch.Tensor
+    out_proj: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         tensors = text_encoder.tensors()

@@ -1,4 +1,4 @@
-"""The stage upscaler."""
+"""The phase upscaler."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import nn
 
 from . import export
 from .data import SIZE
-from .machine import Run, autocast, load_mean, meet, rank
+from .machine import TimedTraining, autocast, load_mean, meet, rank
 from .networks import Upscaler, Vae
-from .settings import Settings, channels_last, faster, gradients, pictures, train
+from .settings import RankSettings, channels_last, faster, gradients, pictures, train
 
 
-def upscaler(settings: Settings, seconds: float, batch: int) -> dict[str, float]:
+def upscaler(settings: RankSettings, seconds: float, batch: int) -> dict[str, float]:
     """Train the x4 upscaler on large renders made smaller, half of them after a round trip through the VAE."""
     large = settings.people("large").images
     coder = load_mean(Vae(), settings.path("vae.safetensors")).to(settings.device).eval()
@@ -31,7 +31,9 @@ def upscaler(settings: Settings, seconds: float, batch: int) -> dict[str, float]
     torch.manual_seed(2)
     network = Upscaler()
     begin_bilinear(network)
-    run = Run(network.to(settings.device), settings.path("upscaler.safetensors"), seconds, rate=1e-3, decay_from=0.3)
+    run = TimedTraining(
+        network.to(settings.device), settings.path("upscaler.safetensors"), seconds, rate=1e-3, decay_from=0.3
+    )
     call, side = faster(network, settings), 64
 
     def loss() -> torch.Tensor:
@@ -67,6 +69,7 @@ def begin_bilinear(network: Upscaler) -> None:
     carried, scale = 27, network.scale
     for layer in (first, *middle):
         nn.init.kaiming_normal_(layer.weight, a=0.25)
+        assert layer.bias is not None
         nn.init.zeros_(layer.bias)
         layer.weight[:carried] = 0
     for layer in middle:
@@ -78,6 +81,7 @@ def begin_bilinear(network: Upscaler) -> None:
         if isinstance(layer, nn.PReLU):
             layer.weight[:carried] = 1
     nn.init.zeros_(last.weight)
+    assert last.bias is not None
     nn.init.zeros_(last.bias)
     for y, x in itertools.product(range(scale), repeat=2):
         down, right = ((i + 0.5) / scale - 0.5 for i in (y, x))

@@ -6,6 +6,7 @@ Usage: compare_with_host.py COMFYUI CHECKPOINT CONTROLNET UPSCALER; prints one J
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 HOST, CHECKPOINT, CONTROLNET, UPSCALER = sys.argv[1:5]
 sys.path.insert(0, HOST)
@@ -33,11 +34,17 @@ PROMPTS = [
 ]
 
 
+def host_parts() -> tuple[Any, Any, Any]:
+    """The host's loaders, without the types that it gives their answers: most may be None."""
+    return comfy.sd, comfy.controlnet, comfy.utils.load_torch_file
+
+
 @torch.no_grad()
 def main() -> None:
     generator = torch.Generator().manual_seed(1)
-    patcher, clip, vae, _ = comfy.sd.load_checkpoint_guess_config(CHECKPOINT)
-    weights = {k: v.float() for k, v in comfy.utils.load_torch_file(CHECKPOINT).items()}
+    host_sd, host_controlnet, load = host_parts()
+    patcher, clip, vae, _ = host_sd.load_checkpoint_guess_config(CHECKPOINT)
+    weights = {k: v.float() for k, v in load(CHECKPOINT).items()}
 
     def part(prefix: str) -> dict:
         return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
@@ -46,10 +53,10 @@ def main() -> None:
     context = torch.randn(2, 77, 768, generator=generator)
     hint = torch.rand(2, 3, 192, 128, generator=generator)
     control = ControlNet().eval()
-    control.load_state_dict({k: v.float() for k, v in comfy.utils.load_torch_file(CONTROLNET).items()})
+    control.load_state_dict({k: v.float() for k, v in load(CONTROLNET).items()})
     unet = UNet().eval()
     unet.load_state_dict(part("model.diffusion_model."))
-    theirs = comfy.controlnet.load_controlnet(CONTROLNET).control_model.float()(
+    theirs = host_controlnet.load_controlnet(CONTROLNET).control_model.float()(
         x=x, hint=hint, timesteps=t, context=context
     )
     ours = control(x, t, context, hint)
@@ -67,7 +74,7 @@ def main() -> None:
     out["vae encoder"] = far([host.encode(picture * 2 - 1)], [z / scale + shift])
     out["vae decoder"] = far([host.decode(z / scale + shift)], [coder.decode(z) * 2 - 1])
     upscaler = Upscaler().eval()
-    state = comfy.utils.load_torch_file(UPSCALER)
+    state = load(UPSCALER)
     upscaler.load_state_dict({k: v.float() for k, v in state.items()})
     descriptor = spandrel.ModelLoader().load_from_state_dict(state).eval()
     out["upscaler"] = far([descriptor.model.float()(picture)], [upscaler(picture)])

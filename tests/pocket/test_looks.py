@@ -11,6 +11,8 @@ from portrait_studio.pocket.people import dataset, expressions, garments, identi
 from portrait_studio.pocket.people.camera import Camera
 from portrait_studio.pocket.quality import looks
 
+from ..present import present
+
 pytest.importorskip("numba", reason="LOOKS NOT TESTED: numba is not installed (pip install numba)")
 
 
@@ -45,11 +47,11 @@ def portraits():
 
 def test_a_render_has_eyes_of_one_colour_and_a_painted_iris_is_noticed(portraits):
     picture, face = portraits[0]
-    assert looks.eyes_apart(picture, face) <= looks.COLOUR_LIMIT
+    assert present(looks.eyes_apart(picture, face)) <= looks.COLOUR_LIMIT
     (x, y), (other, _) = face.landmarks[:2]
     painted = picture.copy()
     cv2.circle(painted, (round(x), round(y)), max(2, round(0.07 * abs(other - x))), (40, 90, 200), -1)
-    assert looks.eyes_apart(painted, face) > looks.COLOUR_LIMIT
+    assert present(looks.eyes_apart(painted, face)) > looks.COLOUR_LIMIT
 
 
 def test_eyes_that_are_too_small_are_not_judged(portraits):
@@ -61,16 +63,16 @@ def test_eyes_that_are_too_small_are_not_judged(portraits):
 
 def test_hair_has_no_holes_until_the_background_is_painted_into_it(portraits):
     picture, face = portraits[0]
-    assert looks.holes(picture, face) <= looks.HOLE_LIMIT
+    assert present(looks.holes(picture, face)) <= looks.HOLE_LIMIT
     x, y, w, h = face.box
     torn = picture.copy()
     for share in (0.25, 0.5, 0.75):
         cv2.circle(torn, (round(x + share * w), round(y - 0.10 * h)), round(0.07 * w), picture[4, 4].tolist(), -1)
-    assert looks.holes(torn, face) > looks.HOLE_LIMIT
+    assert present(looks.holes(torn, face)) > looks.HOLE_LIMIT
 
 
 def test_a_smile_lifts_the_corners_of_the_mouth_and_sadness_does_not(portraits):
-    smile, sad = (looks.mouth_lift(*portrait) for portrait in portraits)
+    smile, sad = (present(looks.mouth_lift(*portrait)) for portrait in portraits)
     assert smile > sad + 0.03
     assert looks.mood_followed("smiling", smile)
     assert looks.mood_followed("sad", sad)

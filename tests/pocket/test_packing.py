@@ -72,6 +72,6 @@ def test_a_shard_is_a_safetensors_file_and_gives_back_its_tensors(tmp_path):
 
 
 def test_what_we_write_is_what_the_safetensors_library_reads():
-    tensors = {"b": np.arange(6, dtype=np.float16).reshape(2, 3), "a": np.float32([[1.5]])}
+    tensors = {"b": np.arange(6, dtype=np.float16).reshape(2, 3), "a": np.array([[1.5]], np.float32)}
     back = load(b"".join(safetensors_bytes(tensors, {"made": "here"})))
     assert all((back[name] == value).all() and back[name].dtype == value.dtype for name, value in tensors.items())

@@ -7,9 +7,11 @@ from skimage.data import astronaut
 
 from portrait_studio.pocket.train import export
 from portrait_studio.pocket.train.adversary import Adversary
-from portrait_studio.pocket.train.data import WINDOW, Faces, People
+from portrait_studio.pocket.train.data import WINDOW, FaceWindows, People
 from portrait_studio.pocket.train.recognition import Recognition, aligned, difference
 from portrait_studio.portrait import alignment, faces, identity
+
+from ..present import present
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +50,35 @@ def test_eyes_and_nose_land_on_the_template():
 
 def test_the_difference_of_a_face_from_itself_is_nothing_and_falls_along_its_gradient(recognition, photo):
     picture, face = photo
-    right = _tensor(identity.align(picture, face))
-    same, cosine = difference(recognition, right, right)
+    right, seen = _tensor(identity.align(picture, face)), torch.tensor([True])
+    same, cosine = difference(recognition, right, right, seen)
     assert same.item() == pytest.approx(0, abs=1e-5)
     assert cosine.item() == pytest.approx(1, abs=1e-5)
     blurred = torch.nn.functional.avg_pool2d(right, 7, 1, 3).requires_grad_(True)
-    before, _ = difference(recognition, blurred, right)
+    before, _ = difference(recognition, blurred, right, seen)
     before.backward()
-    step = blurred.grad / blurred.grad.norm()
-    after, _ = difference(recognition, blurred.detach() - 0.5 * step, right)
+    slope = present(blurred.grad)
+    step = slope / slope.norm()
+    after, _ = difference(recognition, blurred.detach() - 0.5 * step, right, seen)
     assert after < before
+
+
+def test_a_face_that_is_not_seen_changes_neither_the_difference_nor_its_gradient(recognition, photo):
+    picture, face = photo
+    right = _tensor(identity.align(picture, face))
+    blurred = torch.nn.functional.avg_pool2d(right, 7, 1, 3)
+    alone = blurred.clone().requires_grad_(True)
+    wanted, _ = difference(recognition, alone, right, torch.tensor([True]))
+    wanted.backward()
+    both = torch.cat([torch.rand_like(right), blurred]).requires_grad_(True)
+    apart, _ = difference(recognition, both, right.expand(2, -1, -1, -1), torch.tensor([False, True]))
+    apart.backward()
+    assert apart.item() == pytest.approx(wanted.item(), rel=1e-5)
+    first, second = present(both.grad).unbind()
+    by_itself = present(alone.grad)
+    assert first.abs().max() == 0
+    # Convolutions of two pictures add up in another order than those of one.
+    assert (second - by_itself[0]).abs().max() < 1e-3 * by_itself.abs().max()
 
 
 def test_windows_hold_the_face_and_say_where_it_is():
@@ -73,7 +94,7 @@ def test_windows_hold_the_face_and_say_where_it_is():
             points[i, k] = torch.tensor([x + across + 0.5, y + 0.5, 1.0])
             images[i, colour, y, x + across] = 255
     people = People(images, points, boxes, images[:, 0, :32, :32], torch.arange(count), boxes[:, :2], [""] * count)
-    windows, places, whole = Faces(people, torch.device("cpu")).windows(images, torch.arange(count))
+    windows, places, whole = FaceWindows(people, torch.device("cpu")).windows(images, torch.arange(count))
     assert windows.shape == (count, 3, WINDOW, WINDOW)
     assert whole.float().mean() > 0.7
     mirrored = 0
@@ -91,7 +112,7 @@ def test_windows_hold_the_face_and_say_where_it_is():
 def test_storing_the_autoencoder_again_keeps_the_scale_of_its_latents(tmp_path):
     export.scale(tmp_path, 0.25, 1.5)
     export.vae(tmp_path, {"taesd_encoder.0.bias": torch.zeros(4)})
-    mean, deviation = export.stored_scale(tmp_path)
+    mean, deviation = present(export.stored_scale(tmp_path))
     assert mean == pytest.approx(0.25, rel=1e-2)
     assert deviation == pytest.approx(1.5, rel=1e-2)
 
