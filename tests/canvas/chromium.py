@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import shutil
 import subprocess
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import websocket
 
 FLAGS = (
@@ -55,9 +59,9 @@ def find() -> str | None:
 
 
 class Canvas:
-    """The ComfyUI frontend of `url` in a headless browser; a context manager that ends the browser."""
+    """The ComfyUI frontend of `url`, or a page that is `ready` otherwise, in a headless browser; a context manager."""
 
-    def __init__(self, url: str, browser: str, timeout: float = 90.0):
+    def __init__(self, url: str, browser: str, timeout: float = 90.0, ready: str = READY):
         self._profile = tempfile.TemporaryDirectory(prefix="canvas-", ignore_cleanup_errors=True)
         profile = Path(self._profile.name)
         with (profile / "log").open("wb") as log:
@@ -71,7 +75,7 @@ class Canvas:
             )
             self._call("Page.enable")
             self._call("Page.navigate", url=url)
-            self._wait_for(READY, timeout)
+            self._wait_for(ready, timeout)
         except BaseException:
             self.close()
             raise
@@ -115,6 +119,14 @@ class Canvas:
             time.sleep(0.25)
         raise CanvasError(f"the frontend did not reach: {condition}")
 
+    def size(self, width: int, height: int) -> None:
+        """Give the page this size in pixels, which the window's own border does not allow."""
+        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def screenshot(self) -> bytes:
+        """Return the page as a PNG."""
+        return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
+
     def to_api(self, graph: dict) -> dict:
         """Load a UI graph as a dropped file is loaded and return {"output": prompt} or {"error": words}."""
         return json.loads(self.evaluate(TO_API % json.dumps(graph)))
@@ -136,3 +148,13 @@ class Canvas:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def on_canvas(url: str, otherwise: str) -> Iterator[Canvas]:
+    """Open the canvas of a host for as long as the block runs; without Chromium skip, saying what did not happen."""
+    browser = find()
+    if browser is None:
+        pytest.skip(f"NO CHROMIUM HERE: {otherwise} (Debian: apt-get install chromium)")
+    with Canvas(url, browser) as canvas:
+        yield canvas

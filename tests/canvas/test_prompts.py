@@ -1,7 +1,12 @@
-"""Our prompts against those of the real frontend in a real browser, graph for graph."""
+"""Our prompts against those of the real frontend in a real browser, graph for graph.
+
+They are equal to the last letter where the frontend is the one that the conversion follows. With newer ones they are
+equal in meaning, but for what those decide otherwise, which is listed here and skipped by name.
+"""
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import urllib.request
@@ -12,10 +17,11 @@ import pytest
 
 from portrait_studio.runner.graph import GraphError, parse, read, to_api
 
+from ..runner.graph.conftest import FROZEN
 from ..runner.graph.features import FEATURES
 from ..workflows.shelf import BARE
-from .chromium import Canvas, find
-from .comparison import differences
+from .chromium import Canvas, on_canvas
+from .comparison import differences, differences_in_meaning
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 
@@ -26,6 +32,29 @@ REFUSED = {
     "api_stability_ai_audio_to_audio": "RecordAudio",
     "video_wan2_2_14B_animate": "no node class DownloadAndLoadSAM2Model",
 }
+
+FRONTEND = importlib.metadata.version("comfyui-frontend-package")
+FOLLOWED = FROZEN["frontend"] == FRONTEND
+_OWN = "a subgraph's node keeps the values of its promoted widgets to itself, and a primitive does not reach them"
+# What newer frontends decide otherwise, as 1.39.19, 1.44.19 and 1.48.7 did when they were asked.
+OTHERWISE = {
+    "renamed_classes": "they send a class that was renamed without its name",
+    "players_and_uploads": "they send an upload of two files, or of none, as it was saved",
+    "primitives_that_hold_no_number": "a combo keeps its value where a primitive holds none",
+    "subgraphs_that_are_off": "they leave out the inner nodes of a subgraph that is off",
+    "compressed_subgraph_promotes_another_widget": _OWN,
+    "subgraph_texts_are_shared": _OWN,
+    "subgraph_widgets_fed_from_outside": _OWN,
+    "nested_subgraphs_outer_first": _OWN,
+    "nested_subgraphs_inner_first": _OWN,
+    "nested_subgraphs_unlinked": _OWN,
+    "primitive_feeds_a_promoted_number": _OWN,
+    "promoted_number_behind_a_loose_reroute": _OWN,
+}
+
+
+def apart(ours: dict, theirs: dict, info: dict) -> list[str]:
+    return differences(ours, theirs) if FOLLOWED else differences_in_meaning(ours, theirs, info)
 
 
 def templates() -> Iterator[Path]:
@@ -39,10 +68,7 @@ def templates() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def canvas(host) -> Iterator[Canvas]:
-    browser = find()
-    if browser is None:
-        pytest.skip("NO CHROMIUM HERE: nothing was compared with the real frontend (Debian: apt-get install chromium)")
-    with Canvas(host.url, browser) as opened:
+    with on_canvas(host.url, "nothing was compared with the real frontend") as opened:
         yield opened
 
 
@@ -54,8 +80,10 @@ def info(host) -> dict:
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_a_feature_graph_becomes_the_prompt_of_the_frontend(name: str, canvas: Canvas, info: dict):
+    if not FOLLOWED and name in OTHERWISE:
+        pytest.skip(f"FRONTEND {FRONTEND} DECIDES OTHERWISE, the conversion follows 1.32.9: {OTHERWISE[name]}")
     graph = FEATURES[name](info)
-    assert differences(to_api(parse(graph, name), info, seed=0), canvas.to_api(graph)["output"]) == []
+    assert apart(to_api(parse(graph, name), info, seed=0), canvas.to_api(graph)["output"], info) == []
 
 
 @pytest.mark.parametrize("path", BARE, ids=lambda path: path.stem)
@@ -75,8 +103,10 @@ def test_every_template_of_comfyui_becomes_the_prompt_of_the_frontend(canvas: Ca
         except GraphError as error:
             refused[path.stem] = str(error)
             continue
-        if lines := differences(ours, canvas.to_api(json.loads(path.read_bytes()))["output"]):
+        if lines := apart(ours, canvas.to_api(json.loads(path.read_bytes()))["output"], info):
             wrong[path.stem] = lines[:3]
     assert wrong == {}
+    if not FOLLOWED:  # services come and go, and their nodes with them
+        refused = {name: words for name, words in refused.items() if name in REFUSED or "no node class" not in words}
     assert refused.keys() == REFUSED.keys()
     assert all(words in refused[name] for name, words in REFUSED.items())

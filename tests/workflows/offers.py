@@ -1,24 +1,22 @@
-"""Writes into the graphs which pack every node is from, and which models each loader can be offered.
-
-    python -m tests.workflows.offers
+"""Which pack every node of a graph is from, and which models each loader can be offered; blocks.py writes it.
 
 A ComfyUI that lacks a pack names it by `properties.cnr_id`; one that lacks a file offers the entry of
-`properties.models` that has the file's name. Each loader has the model that the graph is set to and the one for real
-portraits beside it. offers.json says where each figure was found.
+`properties.models` that has the file's name. A loader that is set to a pocket model has the real one for portraits
+there; the pocket model itself is not listed, because a host would show an address that it refuses to download from, and
+web/js/missing_models.js makes it on the spot. offers.json says where each figure was found. The hashes of the pocket
+files that a graph requires are those of pins.json.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .shelf import ALL
-
 OFFERS = Path(__file__).with_name("offers.json")
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+PINS = Path(__file__).parents[2] / "pocket" / "weights" / "pins.json"
 OURS = "portrait-studio"
 CORE = "comfy-core"
 
@@ -56,20 +54,25 @@ def source(kind: str, graph: dict[str, Any], core: str) -> tuple[str, str] | Non
 
 
 def offered(graph: dict[str, Any], data: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
-    """Return what each loader of a graph can be offered, by the node's id."""
+    """Return what each loader of a graph can be offered, by the node's own id, which is the same in every block."""
     found: dict[int, list[dict[str, Any]]] = {}
     for model in graph["extra"]["portrait_studio"]["requires"]["models"]:
         pocket = model["file"].startswith("pocket")
-        names = [model["file"], *(data["for_real"].get(model["role"], ()) if pocket else ())]
+        names = data["for_real"].get(model["role"], ()) if pocket else [model["file"]]
         known = [entry for name in names for entry in data["models"] if entry["name"] == name]
-        found.setdefault(model["node"], [])
-        found[model["node"]] += [{key: entry[key] for key in entry if key != "found"} for entry in known]
+        node = int(str(model["node"]).rpartition(":")[2])
+        found.setdefault(node, [])
+        found[node] += [{key: entry[key] for key in entry if key != "found"} for entry in known]
     return found
 
 
 def complete(graph: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-    """Return the graph with both in the properties of its nodes."""
+    """Return the graph with both in the properties of its nodes, and with today's hashes of the pocket files."""
     models = offered(graph, data)
+    pinned = json.loads(PINS.read_text("utf-8"))["files"]
+    for model in graph["extra"]["portrait_studio"]["requires"]["models"]:
+        if (file := f"{model['folder']}/{model['file']}") in pinned:
+            model["sha256"] = pinned[file]
     for level in levels(graph):
         for node in level["nodes"]:
             given = node.setdefault("properties", {})
@@ -80,16 +83,3 @@ def complete(graph: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
             if models.get(node["id"]):
                 given["models"] = models[node["id"]]
     return graph
-
-
-def main() -> int:
-    """Write every graph."""
-    data = json.loads(OFFERS.read_text("utf-8"))
-    for path in ALL:
-        graph = complete(json.loads(path.read_text("utf-8")), data)
-        path.write_text(json.dumps(graph, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

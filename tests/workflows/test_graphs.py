@@ -53,7 +53,7 @@ def test_the_api_twin_is_what_the_graph_converts_to(path, object_info):
     twin = ROOT / "workflows" / "api" / path.name
     shipped = json.loads(twin.read_text("utf-8"))
     made = without_news(graphs.to_api(graphs.read(path), object_info), shipped, object_info)
-    assert shipped == made, f"write it anew: portrait-studio graph to-api {path.name}"
+    assert shipped == made, f"write it again: portrait-studio graph to-api {path.name}"
 
 
 def test_the_starter_stands_on_comfyui_and_this_pack_alone(object_info):

@@ -13,6 +13,7 @@ from portrait_studio.portrait.disk import read_toml
 from portrait_studio.runner import graph as graphs
 from portrait_studio.runner.client.client import Client
 
+from .offers import levels
 from .shelf import ALL, POCKET, ROOT, STUDIO, declared, recorded, without_news
 
 pytestmark = pytest.mark.host
@@ -29,8 +30,12 @@ def object_info(host) -> dict[str, Any]:
         return recorded() | client.object_info()
 
 
+def nodes(path: Path) -> list[dict[str, Any]]:
+    return [node for level in levels(json.loads(path.read_text("utf-8"))) for node in level["nodes"]]
+
+
 def test_only_classes_that_a_graph_uses_are_recorded():
-    used = {node["type"] for path in ALL for node in json.loads(path.read_text("utf-8"))["nodes"]}
+    used = {node["type"] for path in ALL for node in nodes(path)}
     assert set(recorded()) <= used
 
 
@@ -52,7 +57,7 @@ def test_every_pack_of_a_graph_is_named_at_its_pin_with_the_classes_used(path, o
         }
     folders = {f"custom_nodes.{folder}": name for name, pin in pins.items() for folder in pin["folders"]}
     used: dict[str, set[str]] = {}
-    for node in json.loads(path.read_text("utf-8"))["nodes"]:
+    for node in nodes(path):
         owner = folders.get(object_info.get(node["type"], {}).get("python_module", ""))
         if owner:
             used.setdefault(owner, set()).add(node["type"])
@@ -107,17 +112,17 @@ def test_the_api_twin_is_what_the_graph_converts_to(path, object_info):
     twin = ROOT / "workflows" / "api" / path.name
     shipped = json.loads(twin.read_text("utf-8"))
     made = without_news(graphs.to_api(graphs.read(path), object_info), shipped, object_info)
-    assert shipped == made, f"write it anew: portrait-studio graph to-api {path.name}"
+    assert shipped == made, f"write it again: portrait-studio graph to-api {path.name}"
 
 
 @pytest.mark.parametrize("path", STUDIO, ids=lambda path: path.stem)
 def test_likeness_is_measured_and_a_picture_is_kept_after_every_stage(path):
-    nodes = {node["id"]: node for node in json.loads(path.read_text("utf-8"))["nodes"]}
+    nodes = graphs.nodes_by_path(json.loads(path.read_text("utf-8")))
     studio = declared(path)
     for stage in studio["stages"]:
-        assert nodes[stage["image"]]["type"] == "SaveImage"
+        assert nodes[str(stage["image"])]["type"] == "SaveImage"
         if stage["name"] != "text-to-image" or not path.stem.startswith("couple"):
-            assert nodes[stage["likeness"]]["type"] == "PortraitIdentityScore"
+            assert nodes[str(stage["likeness"])]["type"] == "PortraitIdentityScore"
     for name, parameter in studio["parameters"].items():
         assert parameter["help"]["en"], name
         assert parameter["help"]["ko"], name

@@ -2,6 +2,7 @@
 // opened without them, this offers both ways on: put them together, or real models instead. Nothing happens unasked.
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
+import { element, korean, root } from "./page.js";
 
 const NODE = "PortraitPocketModels";
 const NOWHERE = "not on this ComfyUI";
@@ -35,8 +36,8 @@ const WORDS = {
   },
 };
 
-const isPocket = (model) => model.name.startsWith("pocket");
-const words = () => WORDS[app.ui?.settings?.getSettingValue?.("Comfy.Locale") === "ko" ? "ko" : "en"];
+const isPocket = (file) => file.startsWith("pocket") && file.endsWith(".safetensors");
+const words = () => (korean() ? WORDS.ko : WORDS.en);
 const size = (bytes) => (bytes > 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.round(bytes / 1e6)} MB`);
 
 // Older frontends drop what they do not know of a model: its size and its licence.
@@ -50,16 +51,31 @@ function choices(widget) {
   return (typeof values === "function" ? values() : values) ?? [];
 }
 
+// Every node with the blocks on the way to it: the nodes of a block are there once for each block of its kind.
+function placed(graph, way = []) {
+  return (graph?.nodes ?? []).flatMap((node) => [{ node, way }, ...placed(node.subgraph, [...way, node])]);
+}
+
+// The widget of a node in a block, and the widgets of the blocks around it that show it; the last one is what counts.
+function shown(node, widget, way) {
+  const id = node.inputs?.find((input) => input.widget?.name === widget.name)?.link;
+  const link = id == null ? undefined : (node.graph.getLink?.(id) ?? node.graph.links?.get?.(id) ?? node.graph.links?.[id]);
+  const block = way.at(-1);
+  const port = block && Number(link?.origin_id) === -10 ? node.graph.inputs?.[link.origin_slot]?.name : undefined;
+  const outer = port && block.widgets?.find((one) => one.name === port);
+  return outer ? [widget, ...shown(block, outer, way.slice(0, -1))] : [widget];
+}
+
 function loaders() {
-  const graphs = [app.graph, ...(app.graph.subgraphs?.values?.() ?? [])];
-  return graphs
-    .flatMap((graph) => graph.nodes ?? [])
-    .flatMap((node) => {
-      const models = node.properties?.models;
-      if (!Array.isArray(models)) return [];
-      const widget = (node.widgets ?? []).find((one) => models.some((model) => model.name === one.value));
-      return widget ? [{ widget, models, missing: !choices(widget).includes(widget.value) }] : [];
-    });
+  return placed(root()).flatMap(({ node, way }) => {
+    const models = node.properties?.models;
+    if (!Array.isArray(models)) return [];
+    const known = (value) => typeof value === "string" && (isPocket(value) || models.some((model) => model.name === value));
+    const widgets = (node.widgets ?? []).map((one) => shown(node, one, way)).find((all) => known(all.at(-1).value));
+    if (!widgets) return [];
+    const widget = widgets.at(-1);
+    return [{ widget, widgets, models, missing: !choices(widget).includes(widget.value) }];
+  });
 }
 
 function distinct(models) {
@@ -70,13 +86,6 @@ function weights() {
   const spec = window.LiteGraph?.registered_node_types?.[NODE]?.nodeData?.input?.required?.weights;
   const options = Array.isArray(spec?.[0]) ? spec[0] : (spec?.[1]?.options ?? []);
   return options[0] === NOWHERE ? undefined : options[0];
-}
-
-function element(tag, style, text) {
-  const made = document.createElement(tag);
-  Object.assign(made.style, style);
-  if (text) made.textContent = text;
-  return made;
 }
 
 function button(text, action) {
@@ -119,9 +128,8 @@ async function make(from, pressed, status) {
 }
 
 async function setReal(found) {
-  for (const { widget, models } of found) {
-    const real = models.find((model) => !isPocket(model));
-    if (real && isPocket({ name: widget.value })) widget.value = real.name;
+  for (const { widget, widgets, models } of found) {
+    if (models.length && isPocket(widget.value)) widgets.forEach((one) => (one.value = models[0].name));
   }
   // Loaded again, ComfyUI itself offers to download what is missing now.
   await app.loadGraphData(app.graph.serialize(), true, false, app.extensionManager?.workflow?.activeWorkflow ?? null);
@@ -132,7 +140,7 @@ let panel;
 function offer() {
   panel?.remove();
   const found = loaders();
-  const missing = found.filter((one) => one.missing && isPocket({ name: one.widget.value }));
+  const missing = found.filter((one) => one.missing && isPocket(one.widget.value));
   if (!missing.length) return;
   const say = words();
   panel = element("div", {
@@ -143,8 +151,7 @@ function offer() {
   panel.id = "portrait-studio-models";
   panel.append(element("div", { fontWeight: "bold", fontSize: "14px" }, say.title));
   panel.append(element("div", { marginTop: "8px" }, say.pocket));
-  const wanted = distinct(missing.flatMap((one) => one.models.filter((model) => model.name === one.widget.value)));
-  panel.append(element("div", { opacity: 0.8 }, wanted.map((model) => model.name + facts(model)).join(", ")));
+  panel.append(element("div", { opacity: 0.8 }, [...new Set(missing.map((one) => one.widget.value))].join(", ")));
   const status = element("div", { marginTop: "4px" });
   const from = weights();
   if (from) {
@@ -154,7 +161,7 @@ function offer() {
     panel.append(button(say.releases, () => window.open(RELEASES, "_blank", "noopener")));
   }
   panel.append(status, element("div", { marginTop: "10px" }, say.real));
-  panel.append(...distinct(missing.flatMap((one) => one.models.filter((model) => !isPocket(model)))).map(link));
+  panel.append(...distinct(missing.flatMap((one) => one.models)).map(link));
   panel.append(button(say.use, () => setReal(found)), button(say.close, () => panel.remove()));
   app.canvas.canvas.parentElement.append(panel);
 }

@@ -1,0 +1,80 @@
+"""Builds every shipped graph of blocks out of its plain graph and its plan (tests/workflows/plain).
+
+    python -m tests.workflows.blocks [NAME ...]
+
+To change a graph, change the plain one (open it on the canvas and save it) or the plan, and run this.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from portrait_studio.portrait.disk import read_toml
+from portrait_studio.runner.graph import in_lines, shipped_orders
+
+from .app_forms import with_form
+from .blueprints import blueprints
+from .building import Builder
+from .offers import OFFERS, complete
+from .shelf import ROOT, WORKFLOWS
+
+PLAIN = Path(__file__).with_name("plain")
+ALL_PLAIN = sorted(PLAIN.glob("*.json"))
+FORMER = ROOT / "runner" / "graph" / "plain.json"
+LIBRARY = ROOT / "subgraphs"
+
+
+def plan_of(name: str) -> dict[str, Any]:
+    """Return the plan of a graph, with what the tool has to know of the kit's nodes."""
+    plan = read_toml(PLAIN / f"{name}.toml")
+    if "same_as" in plan:
+        plan = {**read_toml(PLAIN / f"{plan['same_as']}.toml"), **plan}
+    held = list(read_toml(PLAIN / "kit.toml")["types"].items())
+    kit = ("kit", "PORTRAIT_KIT")
+    plan["kinds"] = {
+        "PortraitKit": {"inputs": [kit, *held], "outputs": [kit], "title": "Kit"},
+        "PortraitOpenKit": {"inputs": [kit], "outputs": [kit, *held], "title": "Open Kit"},
+    }
+    return plan
+
+
+def builder(path: Path) -> Builder:
+    """Return what builds the graph of blocks for a plain graph."""
+    plain = json.loads(path.read_text("utf-8"))
+    return Builder(plain, plan_of(plain["extra"]["portrait_studio"]["name"]), shipped_orders(PLAIN))
+
+
+def made(path: Path) -> dict[str, Any]:
+    """Return the graph of blocks for a plain graph: with its App form, and with what its loaders offer."""
+    return with_form(complete(builder(path).build(), json.loads(OFFERS.read_text("utf-8"))))
+
+
+def former() -> dict[str, dict[str, int]]:
+    """Return what runner/graph/plain.json holds, for graphs that were saved before their nodes went into blocks."""
+    return {one.name: ids for one in map(builder, ALL_PLAIN) if (ids := one.former())}
+
+
+def library() -> dict[str, dict[str, Any]]:
+    """Return what subgraphs/ holds, by file name."""
+    plan = read_toml(Path(__file__).with_name("blueprints.toml"))
+    return blueprints(made(next(path for path in ALL_PLAIN if path.stem.startswith(f"{plan['graph']}.v"))), plan)
+
+
+def main(names: list[str]) -> int:
+    """Write the graphs of these names, or all."""
+    for path in ALL_PLAIN:
+        if not names or path.stem.rpartition(".v")[0] in names:
+            path.write_text(in_lines(json.loads(path.read_text("utf-8"))), "utf-8")
+            (WORKFLOWS / path.name).write_text(in_lines(made(path)), "utf-8")
+    FORMER.write_text(in_lines(former()), "utf-8")
+    for name, graph in library().items():
+        # ComfyUI reads these in the system's own encoding, so they are plain ASCII.
+        (LIBRARY / name).write_text(in_lines(graph, ascii_only=True), "ascii")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,55 @@
+// A block shows the last picture of the stage that it holds. Its own outputs are links, and ComfyUI shows pictures only on
+// the node that saved them, inside; two blocks of one kind share these nodes, so the picture is found by the id in the
+// prompt. A DOM widget is drawn by LiteGraph and by Nodes 2.0 alike.
+import { app } from "../../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+import { korean, root } from "./page.js";
+
+const WIDGET = "portrait_studio_picture";
+const SHOWS = "portrait_studio_shows"; // property of a block: the id inside of the node whose pictures it shows
+
+function framed(node) {
+  const known = node.widgets?.find((widget) => widget.name === WIDGET);
+  if (known) return known.element;
+  const frame = document.createElement("div");
+  Object.assign(frame.style, {
+    border: "1px dashed #5a6570", borderRadius: "6px", overflow: "hidden", boxSizing: "border-box", minHeight: "0",
+    display: "flex", alignItems: "center", justifyContent: "center", color: "#8b96a1", font: "12px sans-serif",
+  });
+  frame.className = "portrait-studio-picture";
+  frame.textContent = korean() ? "실행하면 여기에 보입니다" : "shown here after a run";
+  const widget = node.addDOMWidget(WIDGET, WIDGET, frame, { serialize: false, getMinHeight: () => 60 });
+  widget.serialize = false; // nothing of it belongs into the saved graph
+  return frame;
+}
+
+function show(node, images) {
+  const { filename, subfolder, type } = images.at(-1);
+  const address = new URLSearchParams({ filename, subfolder: subfolder ?? "", type: type ?? "output" });
+  const picture = document.createElement("img");
+  Object.assign(picture.style, { width: "100%", height: "100%", objectFit: "contain" });
+  picture.src = api.apiURL(`/view?${address}${app.getPreviewFormatParam?.() ?? ""}${app.getRandParam?.() ?? ""}`);
+  const frame = framed(node);
+  frame.style.border = "none";
+  frame.replaceChildren(picture);
+}
+
+function executed({ detail }) {
+  const images = detail.output?.images;
+  const way = String(detail.display_node ?? detail.node).split(":");
+  if (!images?.length || way.length !== 2) return;
+  const block = root()?.getNodeById?.(way[0]) ?? root()?.getNodeById?.(Number(way[0]));
+  if (block?.properties?.[SHOWS] === way[1]) show(block, images);
+}
+
+const name = "PortraitStudio.Blocks";
+// A second copy of the pack brings a second copy of this file.
+if (!app.extensions.some((extension) => extension.name === name)) app.registerExtension({
+  name,
+  setup() {
+    api.addEventListener("executed", executed);
+  },
+  afterConfigureGraph() {
+    for (const node of root()?.nodes ?? []) if (node.properties?.[SHOWS]) framed(node);
+  },
+});
