@@ -49,13 +49,15 @@ def ours(path: Path) -> torch.Tensor:
     pixels = photos.read(path)
     image = to_image(pixels)
     found = faces.choose(faces.detect(pixels), "largest")
-    plan = crops.plan([found], *pixels.shape[:2], RATIO, level=False)
+    height, width = pixels.shape[:2]
+    plan = crops.plan([found], height, width, RATIO, level=False)
     return crops.cut(image, plan, SIZE)
 
 
 def plain(detector: cv2.FaceDetectorYN, path: Path) -> torch.Tensor:
     """Read, find and crop with OpenCV alone."""
     pixels = cv2.imread(str(path))
+    assert pixels is not None, f"{path} cannot be read"
     height, width = pixels.shape[:2]
     detector.setInputSize((width, height))
     rows = detector.detect(pixels)[1]

@@ -1,6 +1,9 @@
 """How long a 300-node UI graph takes to read, convert and check, as multiples of what json.loads takes for its file.
 
-Run: python benchmarks/graph_convert.py [--nodes 300] [--out FILE]
+Run: python benchmarks/graph_convert.py [--nodes 300] [--rounds 15] [--growth] [--out FILE]
+
+`--growth` takes a graph of half as many nodes too, and prints how many times as long the whole one takes: 2 is linear.
+Times are those of the processor, which a busy machine changes little.
 """
 
 from __future__ import annotations
@@ -43,46 +46,54 @@ def draw(nodes: int, info: dict) -> dict:
 
 
 def clock(work: Callable[[], object], rounds: int = 15) -> float:
-    """Return the median time of one call, in milliseconds."""
+    """Return the median processor time of one call, in milliseconds."""
     times = []
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        times.append((time.perf_counter() - start) * 1000)
+        times.append((time.process_time() - start) * 1000)
     return median(times)
+
+
+def measured(nodes: int, info: dict, rounds: int) -> tuple[dict[str, float], int]:
+    """Return the milliseconds of each step for a graph of that many nodes, and the bytes of its file."""
+    text = json.dumps(draw(nodes, info))
+    graph = parse(text)
+    steps = {
+        "json.loads": lambda: json.loads(text),
+        "read and validate": lambda: parse(text),
+        "convert": lambda: to_api(graph, info),
+        "convert and prune": lambda: prune(to_api(graph, info), info),
+        "check": lambda: check(graph, info),
+        "read, convert, prune": lambda: prune(to_api(parse(text), info), info),
+    }
+    return {name: clock(step, rounds) for name, step in steps.items()}, len(text)
 
 
 def main() -> None:
     """Print the table."""
     given = parser(__doc__)
     given.add_argument("--nodes", type=int, default=300)
+    given.add_argument("--rounds", type=int, default=15)
+    given.add_argument("--growth", action="store_true")
     options = given.parse_args()
-    nodes, about = options.nodes, facts()
+    about = facts()
     info = json.loads(DATA.read_text("utf-8"))["object_info"]
-    text = json.dumps(draw(nodes, info))
-    graph = parse(text)
-    loads = clock(lambda: json.loads(text))
-    steps = {
-        "json.loads": loads,
-        "read and validate": clock(lambda: parse(text)),
-        "convert": clock(lambda: to_api(graph, info)),
-        "convert and prune": clock(lambda: prune(to_api(graph, info), info)),
-        "check": clock(lambda: check(graph, info)),
-        "read, convert, prune": clock(lambda: prune(to_api(parse(text), info), info)),
+    steps, size = measured(options.nodes, info, options.rounds)
+    half = measured(options.nodes // 2, info, options.rounds)[0] if options.growth else {}
+    print(f"{options.nodes} nodes, {size / 1024:.0f} KiB of JSON, median of {options.rounds}")
+    for name, taken in steps.items():
+        grown = f"  {taken / half[name]:6.2f} x half the nodes" if half else ""
+        print(f"{name:>22}  {taken:9.2f} ms  {taken / steps['json.loads']:6.1f} x json.loads{grown}")
+    kept = {
+        "nodes": options.nodes,
+        "kib": round(size / 1024),
+        "ms": {name: round(taken, 2) for name, taken in steps.items()},
+        "times_json_loads": {name: round(taken / steps["json.loads"], 1) for name, taken in steps.items()},
     }
-    print(f"{nodes} nodes, {len(graph.root.links)} links, {len(text) / 1024:.0f} KiB of JSON, median of 15")
-    for name, milliseconds in steps.items():
-        print(f"{name:>22}  {milliseconds:7.2f} ms  {milliseconds / loads:6.1f} x json.loads")
-    keep(
-        options.out,
-        {
-            "nodes": nodes,
-            "kib": round(len(text) / 1024),
-            "ms": {name: round(milliseconds, 2) for name, milliseconds in steps.items()},
-            "times_json_loads": {name: round(milliseconds / loads, 1) for name, milliseconds in steps.items()},
-            "machine": about,
-        },
-    )
+    if half:
+        kept["times_half_the_nodes"] = {name: round(taken / half[name], 2) for name, taken in steps.items()}
+    keep(options.out, {**kept, "machine": about})
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Every answer is a line of JSON on standard output.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import sys
 import time
@@ -75,9 +76,9 @@ def enter(comfyui: str, arguments: list[str]) -> bool:
     from comfy import cli_args
 
     wanted = getattr(cli_args, "enables_dynamic_vram", lambda: False)()
+    aimdo: Any = None
     if wanted:
-        import comfy_aimdo.control as aimdo
-
+        aimdo = importlib.import_module("comfy_aimdo.control")
         try:
             aimdo.init(simple_vram_headroom=None, nvml_pressure=True)
         except TypeError:
@@ -87,13 +88,12 @@ def enter(comfyui: str, arguments: list[str]) -> bool:
 
     if not wanted or not management.is_nvidia():
         return False
-    import comfy.memory_management
-    import comfy.model_patcher
-
+    patchers: Any = importlib.import_module("comfy.model_patcher")
+    memory: Any = importlib.import_module("comfy.memory_management")
     if not aimdo.init_devices([management.get_torch_device().index]):
         return False
-    comfy.model_patcher.CoreModelPatcher = comfy.model_patcher.ModelPatcherDynamic
-    comfy.memory_management.aimdo_enabled = True
+    patchers.CoreModelPatcher = patchers.ModelPatcherDynamic
+    memory.aimdo_enabled = True
     return True
 
 
@@ -115,6 +115,7 @@ def make(file: str, kind: str) -> None:
     from comfy.ldm.models.autoencoder import AutoencoderKL
     from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
     from safetensors.torch import save_file
+    from torch import nn
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     shape = SHAPE | UNETS[kind]
@@ -123,10 +124,12 @@ def make(file: str, kind: str) -> None:
     half = torch.float16
     unet = UNetModel(**shape, dtype=half, device=device, operations=comfy.ops.disable_weight_init)
     parts = [unet, AutoencoderKL(ddconfig=VAE, embed_dim=4).to(device, half), words(device=device, dtype=half)]
+    # The host's layers leave their weights empty; torch's own classes fill them.
+    bases: tuple[Any, ...] = (nn.Linear, nn.Conv2d, nn.GroupNorm, nn.LayerNorm, nn.Embedding)
     torch.manual_seed(0)
     with torch.no_grad():
         for layer in (layer for part in parts for layer in part.modules()):
-            for base in (torch.nn.Linear, torch.nn.Conv2d, torch.nn.GroupNorm, torch.nn.LayerNorm, torch.nn.Embedding):
+            for base in bases:
                 if isinstance(layer, base):
                     base.reset_parameters(layer)
     state = family.process_unet_state_dict_for_saving(unet.state_dict())
@@ -233,6 +236,7 @@ def first_step(job: dict[str, Any], dynamic: bool) -> None:
         waited()
         ready = time.perf_counter()
         parts: dict[str, float] = {"process to host": entered - BEGAN, "loaded, copied, encoded": ready - entered}
+        calls: list[list[Any]] = []
         for step in ("first", "second", "third", "fourth"):
             with profile(activities=[ProfilerActivity.CPU]) if step == "first" else contextlib.nullcontext() as seen:
                 began = time.perf_counter()
@@ -249,7 +253,7 @@ def first_step(job: dict[str, Any], dynamic: bool) -> None:
             work.step += 1
             parts |= {f"{step}: forward": forward - began, f"{step}: backward": back - forward}
             parts |= {f"{step}: optimiser": ended - back}
-            if step == "first":
+            if isinstance(seen, profile):
                 found = sorted(seen.key_averages(), key=lambda row: -row.self_cpu_time_total)[:14]
                 calls = [[row.key, round(row.self_cpu_time_total / 1e6, 3), row.count] for row in found]
     allocator = torch.cuda.get_allocator_backend() if torch.cuda.is_available() else "cpu"

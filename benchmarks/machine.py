@@ -21,7 +21,7 @@ def facts() -> dict[str, Any]:
     }
 
 
-def parser(about: str) -> argparse.ArgumentParser:
+def parser(about: str | None) -> argparse.ArgumentParser:
     """Return an argument parser with the option that all benchmarks share."""
     options = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--out", type=Path, help="a JSON file for the figures")

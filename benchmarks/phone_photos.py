@@ -4,8 +4,8 @@
 
 Photos of 8064 x 6048 px are made from the rendered people that come with the pack: faces of many sizes, sensor noise,
 about 9 MB each. A host of its own runs `photo-report` on them through the runner, first as it is, and once more in
-another host with `size` at `whole`, which is how photos travelled before; that takes 0.6 GB a photo, so `--whole` says
-of how many, and the figure for all follows a straight line. Memory is the resident size of the host's process: its
+another host with `size` at `whole`, which is how photos travelled before; that takes 0.6 GB per photo, so `--whole`
+says of how many, and the figure for all follows a straight line. Memory is the resident size of the host's process: its
 highest value in the run less the value before it. The report's verdicts are compared photo by photo with those on whole
 photos, and so are likeness, sharpness and training crops; the same whole photo moved by one pixel, seen as a whole,
 says how much of the difference is the detector's own.
@@ -92,7 +92,7 @@ class Watch:
         while not self._end.wait(0.02):
             self.highest = max(self.highest, self._now())
 
-    def stop(self) -> dict[str, int]:
+    def stop(self) -> dict[str, float]:
         """Return what was used before, at most and at the end, and the processor time spent."""
         self._end.set()
         self._thread.join()

@@ -24,6 +24,7 @@ import psutil
 from machine import facts, keep, parser
 
 from portrait_studio.runner import Client, Job, run, start
+from portrait_studio.runner.client import HostInfo
 from portrait_studio.runner.jobs import prepare_prompt
 
 ROOT = Path(__file__).parents[1]
@@ -67,11 +68,14 @@ def through_runner(client: Client, prompt: dict, folder: Path) -> float:
     return time.perf_counter() - begin
 
 
-def about(client: Client, known: dict = {}) -> object:  # noqa: B006 - asked once per host, as a batch does
-    """Return what the host is, asked once."""
-    if client.address not in known:
-        known[client.address] = client.about()
-    return known[client.address]
+KNOWN: dict[str, HostInfo] = {}
+
+
+def about(client: Client) -> HostInfo:
+    """Return what the host is, asked once per host, as a batch does."""
+    if client.address.url not in KNOWN:
+        KNOWN[client.address.url] = client.about()
+    return KNOWN[client.address.url]
 
 
 def megabytes() -> float:
@@ -83,7 +87,7 @@ def measure(url: str, jobs: int, many: int, folder: Path) -> dict:
     """Measure on the host at `url`: `jobs` pairs for time, `many` more jobs for memory."""
     about_machine = facts()
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname, address.port)
+    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port)
     (folder / "bare").mkdir()
     with Client(url) as client:
         info = about(client)

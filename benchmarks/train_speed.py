@@ -55,7 +55,7 @@ TARGETS = {"over sd-scripts batch 4": 5.0, "over sd-scripts batch 1": 20.0}
 
 
 @dataclass
-class Run:
+class Contestant:
     """What one contestant did: `seconds` for all samples, reckoned when it was `stopped` early."""
 
     name: str
@@ -75,7 +75,7 @@ class Run:
 
 
 class Clock:
-    """Takes the times of steps and makes a Run's figures of them."""
+    """Takes the times of steps and turns them into a Contestant's figures."""
 
     def __init__(self, limit: float) -> None:
         self.started, self.limit = time.monotonic(), limit
@@ -91,7 +91,7 @@ class Clock:
         """Whether the limit has passed since the first step began."""
         return bool(self.times) and time.monotonic() - self.times[0][1] > self.limit
 
-    def fill(self, run: Run, steps: int, a_step: int) -> None:
+    def fill(self, run: Contestant, steps: int, a_step: int) -> None:
         """Write the figures into `run`; `a_step` is the samples of one step."""
         if len(self.times) < 2:
             run.error = run.error or "no step was made"
@@ -108,7 +108,7 @@ class Clock:
 
 
 @contextlib.contextmanager
-def peak_memory(run: Run, pid: Callable[[], int | None]) -> Iterator[None]:
+def peak_memory(run: Contestant, pid: Callable[[], int | None]) -> Iterator[None]:
     """Note the most memory (MB) in use meanwhile: of the GPU, above what it held at first, else of the process."""
     ended = threading.Event()
     before = _gpu_memory()
@@ -169,13 +169,15 @@ def settings_for(batch: int, samples: int, side: int, smoke: bool, base: str = "
     return chosen.with_changes({"batch": batch, "accumulation": accumulation, "steps": steps, **small})
 
 
-def kohya(name: str, settings: TrainSettings, base: Path, found: installation.Installation, limit: float) -> Run:
+def kohya(
+    name: str, settings: TrainSettings, base: Path, found: installation.KohyaInstallation, limit: float
+) -> Contestant:
     """Run sd-scripts."""
-    run = Run(name, settings.batch, settings.passes)
+    run = Contestant(name, settings.batch, settings.passes)
     clock, processes = Clock(limit), []
 
-    def listen(event: training.Event) -> None:
-        if isinstance(event, training.Step):
+    def listen(event: training.TrainingEvent) -> None:
+        if isinstance(event, training.TrainingStep):
             clock.tick(event.step)
 
     def children() -> int | None:
@@ -185,7 +187,7 @@ def kohya(name: str, settings: TrainSettings, base: Path, found: installation.In
     with tempfile.TemporaryDirectory() as work, peak_memory(run, children):
         try:
             images = pictures(settings.resolution)
-            setup = training.Run(images, settings, base, found, Path(work), cancelled=lambda: clock.over)
+            setup = training.KohyaRun(images, settings, base, found, Path(work), cancelled=lambda: clock.over)
             outcome = training.train(setup, listener=listen)
             run.error = str(outcome.error or "")
         except training.KohyaError as error:
@@ -203,9 +205,9 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def native(name: str, settings: TrainSettings, base: Path, python: Path, comfyui: Path, limit: float) -> Run:
+def native(name: str, settings: TrainSettings, base: Path, python: Path, comfyui: Path, limit: float) -> Contestant:
     """Run our trainer in a process of its own; this file, started with --child."""
-    run = Run(name, settings.batch, settings.passes)
+    run = Contestant(name, settings.batch, settings.passes)
     clock = Clock(limit)
     job = json.dumps({"settings": settings.as_dict(), "base": str(base), "comfyui": str(comfyui)})
     command = [str(python), str(Path(__file__).resolve()), "--child", job]
@@ -291,7 +293,7 @@ def _say(step: int) -> None:
     sys.stdout.flush()
 
 
-def set_up(code: Path, wheels: Path, comfyui: Path, home: Path) -> installation.Installation:
+def set_up(code: Path, wheels: Path, comfyui: Path, home: Path) -> installation.KohyaInstallation:
     """Make an environment of wheels over this Python's packages, without a network, and return it."""
     home.mkdir(parents=True, exist_ok=True)
     folder = home / installation.ENVIRONMENT
@@ -304,14 +306,14 @@ def set_up(code: Path, wheels: Path, comfyui: Path, home: Path) -> installation.
 
     (site / installing.SHARED).write_text(f"{Path(torch.__file__).parents[1]}\n", "utf-8")
     tokenizers = installing.tokenizers(home, comfyui, print)
-    found = installation.Installation(
+    found = installation.KohyaInstallation(
         code.resolve(), installation.python_of(folder), installation.check(code.resolve()), tokenizers
     )
     installation.remember(found, home)
     return found
 
 
-def random_checkpoint(found: installation.Installation, folder: Path) -> Path:
+def random_checkpoint(found: installation.KohyaInstallation, folder: Path) -> Path:
     """Return an SD1.5-layout checkpoint of random weights, written by sd-scripts' own network classes."""
     path = folder / "random.safetensors"
     if not path.is_file():
@@ -329,7 +331,7 @@ def options() -> argparse.Namespace:
     given.add_argument("--smoke", action="store_true", help="a few samples of 64 px: does it run?")
     given.add_argument("--samples", type=int, default=3200, help="samples that every contestant sees")
     given.add_argument("--resolution", type=int, default=512)
-    given.add_argument("--native-batch", type=int, action="append", help="give it repeatedly; 16 when left out")
+    given.add_argument("--native-batch", type=int, action="append", help="can be given several times; 16 when left out")
     given.add_argument("--limit", type=float, default=240.0, help="seconds a contestant may train for")
     given.add_argument("--only", action="append", help="names of contestants; all when left out")
     given.add_argument("--comfyui", type=Path, default=ROOT / ".studio" / "ComfyUI")
@@ -368,7 +370,7 @@ def main() -> None:
     )
     python = found.python if given.wheels else Path(sys.executable)
     base = random_checkpoint(found, given.work)
-    runs: dict[str, Run] = {}
+    runs: dict[str, Contestant] = {}
     for name, settings in contestants(given).items():
         if name.startswith("sd-scripts"):
             run = kohya(name, settings, base, found, given.limit)
@@ -381,14 +383,16 @@ def main() -> None:
         print(line)
 
 
-def _row(run: Run) -> str:
+def _row(run: Contestant) -> str:
     if run.error:
         return f"  {run.name:<22} failed: {run.error}"
     note = " (stopped early, reckoned)" if run.stopped else ""
     return f"  {run.name:<22} {run.rate:8.2f} samples/s   peak {run.peak_mb:8.0f} MB{note}"
 
 
-def report(runs: dict[str, Run], given: argparse.Namespace, found: installation.Installation) -> dict[str, Any]:
+def report(
+    runs: dict[str, Contestant], given: argparse.Namespace, found: installation.KohyaInstallation
+) -> dict[str, Any]:
     """Return everything measured, and the comparisons in words."""
     fast = [run for name, run in runs.items() if name.startswith("native batch") and not run.error]
     best = max(fast, key=lambda run: run.rate, default=None)
