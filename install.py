@@ -5,8 +5,9 @@
     python3 install.py demo      photos in, a portrait and a report out, in studio-output/demo/
     python3 install.py test      the whole test suite against a real ComfyUI
     python3 install.py host      the canvas, ready to work on, until Ctrl-C
+    python3 install.py serve     the web studio: photos in, portraits out, in a browser
 
-The last three make a private Python environment and a private ComfyUI under .studio/ (git-ignored, safe to delete);
+The last four make a private Python environment and a private ComfyUI under .studio/ (git-ignored, safe to delete);
 with --comfyui DIR they use an installation that is already there and touch nothing in it but a link to this pack.
 """
 
@@ -30,6 +31,9 @@ REQUIREMENTS = ROOT / "requirements"
 PACK = "portrait-studio"
 PYTHONS = ((3, 10), (3, 13))
 FREE_GB = {"linux": 9, "darwin": 4, "win32": 5}
+# A process a core, at most this many: each has its own ComfyUI, and the tests of one file share what they set up.
+MOST_PROCESSES = 4
+WHOLE_SUITE = ("-n", "logical", "--maxprocesses", str(MOST_PROCESSES), "--dist", "loadfile")
 WINDOWS = sys.platform == "win32"
 
 
@@ -57,7 +61,7 @@ def digest(*files: Path) -> str:
 
 
 def done(step: str, state: str) -> bool:
-    """Tell whether a step already reached this state in an earlier run."""
+    """Say whether a step already reached this state in an earlier run."""
     stamp = STUDIO / f"{step}.stamp"
     return stamp.is_file() and stamp.read_text("utf-8") == state
 
@@ -135,7 +139,7 @@ def make_environment(uv: Path, locks: Sequence[Path]) -> Path:
         ROOT,
     ]
     run(editable, "delete .studio/env and run again")
-    # The test lock contains the plain one, so an environment made for the tests serves the demo as well.
+    # An environment made for more serves for less as well.
     satisfies = [digest(*locks[:count], ROOT / "pyproject.toml") for count in range(1, len(locks) + 1)]
     mark("env", json.dumps({"python": wanted["python"], "satisfies": satisfies}))
     return python
@@ -242,15 +246,16 @@ def python_of_installation(host: Path) -> Path:
 def given_python(python: Path | None) -> Path | None:
     """Return the interpreter that was named, absolute but with its links kept: a link is what makes an environment."""
     if python and not python.is_file():
-        raise SetupError(f"--host-python {python} is no file; name the interpreter that your ComfyUI runs with")
+        raise SetupError(f"--host-python {python} is not a file; name the interpreter that your ComfyUI runs with")
     return python and python.absolute()
 
 
 class Setup:
     """The steps that the arguments ask for, each announced, timed and named when it fails."""
 
-    def __init__(self, arguments: argparse.Namespace, tests: bool) -> None:
-        self.locks = [REQUIREMENTS / "studio.lock", *([REQUIREMENTS / "test.lock"] if tests else [])]
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        names = {"test": ("studio", "service", "test"), "serve": ("studio", "service")}
+        self.locks = [REQUIREMENTS / f"{name}.lock" for name in names.get(arguments.command, ("studio",))]
         self.given = arguments.comfyui
         self.host_python = arguments.host_python
         self.count = 0
@@ -286,13 +291,13 @@ class Setup:
         """Return the ComfyUI folder, the user's or the private one, with this pack in it."""
         host = self.given.resolve() if self.given else unpack_host(uv, python)
         if not (host / "main.py").is_file() or not (host / "custom_nodes").is_dir():
-            raise SetupError(f"{host} is no ComfyUI folder (main.py and custom_nodes/ are expected in it)")
+            raise SetupError(f"{host} is not a ComfyUI folder (it needs main.py and custom_nodes/)")
         link_pack(host)
         return host
 
 
 def manager_hook() -> int:
-    """Tell whether the nodes can load in the Python that ComfyUI-Manager runs this with; change nothing."""
+    """Say whether the nodes can load in the Python that ComfyUI-Manager runs this with; change nothing."""
     needed = {"numpy": "numpy", "PIL": "pillow", "scipy": "scipy", "safetensors": "safetensors", "filelock": "filelock"}
     missing = [package for module, package in needed.items() if importlib.util.find_spec(module) is None]
     if missing:
@@ -305,7 +310,7 @@ def manager_hook() -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", nargs="?", choices=("demo", "test", "host"))
+    parser.add_argument("command", nargs="?", choices=("demo", "test", "host", "serve"))
     parser.add_argument("--comfyui", type=Path, metavar="DIR", help="an installation to use instead of the private one")
     parser.add_argument("--host-python", type=Path, metavar="FILE", help="the interpreter of that installation")
     parser.add_argument("--keep", action="store_true", help="demo: leave the canvas running and print its address")
@@ -316,7 +321,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         return manager_hook()
     try:
-        python, host = Setup(arguments, tests=arguments.command == "test").prepare()
+        python, host = Setup(arguments).prepare()
         return launch(arguments, python, host, rest)
     except SetupError as error:
         print(f"\nPortrait Studio could not be set up: {error}", file=sys.stderr)
@@ -329,7 +334,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def launch(arguments: argparse.Namespace, python: Path, host: list[str], rest: list[str]) -> int:
     """Start what was asked for in the studio's environment and wait for it, also through Ctrl-C."""
     if arguments.command == "test":
-        command = [str(python), "-m", "pytest", *rest]
+        command = [str(python), "-m", "pytest", *(rest or WHOLE_SUITE)]
     else:
         command = [
             str(python),
@@ -342,6 +347,10 @@ def launch(arguments: argparse.Namespace, python: Path, host: list[str], rest: l
         ]
     names = ("PORTRAIT_STUDIO_COMFYUI", "PORTRAIT_STUDIO_HOST_PYTHON", "PORTRAIT_STUDIO_MODELS")
     environment = {**os.environ, "PYTHONUTF8": "1", **dict(zip(names, host[1::2], strict=True))}
+    if arguments.command == "test" and not rest:
+        # The processes share the cores: torch's threads wait for each other, and more of them than cores wait long.
+        cores = os.cpu_count() or 1
+        environment.setdefault("OMP_NUM_THREADS", str(cores // min(cores, MOST_PROCESSES)))
     child = subprocess.Popen(command, cwd=ROOT, env=environment)
     while True:
         try:

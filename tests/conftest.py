@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from portrait_studio.runner.demo.studio import model_paths
 from .host_parts import wrong
 
 ROOT = Path(__file__).parents[1]
+
+# Tests press Ctrl-C, which the children of a shell's background job ignore unless they are told not to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How fast a machine is, or what else it does, says nothing about the code: no property test is timed.
 hypothesis.settings.register_profile("studio", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

@@ -9,7 +9,7 @@ from pathlib import Path
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports] - installed on Python 3.10 alone
 
 ROOT = Path(__file__).parents[1]
 # As ComfyUI's load_custom_node does: the folder is imported, and its entrypoint awaited.

@@ -12,15 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from .present import present
+
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
     """install.py as a module, with its private folder elsewhere."""
-    spec = importlib.util.spec_from_file_location("install", ROOT / "install.py")
+    spec = present(importlib.util.spec_from_file_location("install", ROOT / "install.py"))
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    present(spec.loader).exec_module(module)
     monkeypatch.setattr(module, "STUDIO", tmp_path / ".studio")
     (tmp_path / ".studio").mkdir()
     return module
@@ -74,7 +76,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_fetched(install, monk
 
 
 def test_a_step_that_fails_is_named_with_its_reason_and_the_way_out(install, capsys):
-    setup = install.Setup(argparse.Namespace(comfyui=None, host_python=None), tests=False)
+    setup = install.Setup(argparse.Namespace(command="demo", comfyui=None, host_python=None))
     command = [sys.executable, "-c", "raise SystemExit(7)"]
     with pytest.raises(install.SetupError) as caught:
         setup.step("Python packages", lambda: install.run(command, "look at the network"))
@@ -85,10 +87,8 @@ def test_a_step_that_fails_is_named_with_its_reason_and_the_way_out(install, cap
 
 
 def test_a_folder_that_is_no_comfyui_is_refused_in_one_sentence(install, tmp_path):
-    setup = install.Setup(argparse.Namespace(comfyui=tmp_path, host_python=None), tests=False)
-    with pytest.raises(
-        install.SetupError, match=r"is no ComfyUI folder \(main\.py and custom_nodes/ are expected in it\)"
-    ):
+    setup = install.Setup(argparse.Namespace(command="demo", comfyui=tmp_path, host_python=None))
+    with pytest.raises(install.SetupError, match=r"is not a ComfyUI folder \(it needs main\.py and custom_nodes/\)"):
         setup.host(tmp_path, tmp_path)
 
 
@@ -117,7 +117,7 @@ def test_another_copy_of_the_pack_is_left_alone(install, comfyui_folder):
     assert (other / "mine.txt").read_text() == "work"
 
 
-def test_a_stale_link_is_made_anew(install, comfyui_folder, tmp_path):
+def test_a_stale_link_is_made_again(install, comfyui_folder, tmp_path):
     link = comfyui_folder / "custom_nodes" / install.PACK
     link.symlink_to(tmp_path / "gone", target_is_directory=True)
     install.link_pack(comfyui_folder)
@@ -142,7 +142,7 @@ def test_an_interpreter_is_named_relative_to_where_one_stands(install, tmp_path,
     monkeypatch.chdir(tmp_path)
     assert install.given_python(Path("python")) == tmp_path / "python"
     assert install.given_python(None) is None
-    with pytest.raises(install.SetupError, match="--host-python nowhere is no file"):
+    with pytest.raises(install.SetupError, match="--host-python nowhere is not a file"):
         install.given_python(Path("nowhere"))
 
 

@@ -19,12 +19,17 @@ NODES = [
     "PortraitFaceDetector",
     "PortraitFaceParts",
     "PortraitFacePose",
+    "PortraitRetouch",
     "PortraitIdentityScore",
+    "PortraitIdentityGuard",
     "PortraitPosePreset",
     "PortraitToneFilter",
     "PortraitLoadSubject",
     "PortraitTrainLoRA",
     "PortraitPocketModels",
+    "PortraitModelHashes",
+    "PortraitKit",
+    "PortraitOpenKit",
 ]
 LANGUAGES = ("en", "ko")
 

@@ -16,7 +16,7 @@ import pytest
 from .archive import tracked
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("runner", "portrait", "trainer")
+PARTS = ("runner", "portrait", "trainer", "service")
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 # Links the packages of this environment and hides torch: what the wheel needs must be enough.
 NO_TORCH = "import sys; sys.modules.update(torch=None, torchvision=None, colour=None, scipy=None)"

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import zipfile
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors.numpy import save_file
 
 from portrait_studio.portrait import subject_store, subjects
-from portrait_studio.runner.client import HostInfo, Outcome
-from portrait_studio.runner.jobs.job import Job, _write_records
-from portrait_studio.runner.jobs.result import Result, SavedImage
+from portrait_studio.runner.batch.state import NAME as STATE
+from portrait_studio.runner.client import Client
+from portrait_studio.runner.jobs import Job
+from portrait_studio.runner.jobs import run as run_job
 from portrait_studio.trainer import run
 from portrait_studio.trainer.examples import Rejected
 from portrait_studio.trainer.kohya import pickup
 from portrait_studio.trainer.settings import TrainSettings
 
+from ..runner.command import invoke
 from ..trainer.small import SmallModel, training_set
+from .scripted import PROMPT, STATS, ScriptedHost
 
 MARKS = ("markuser", "markhost", "markphoto", "markcaption", "markfolder")
 
@@ -152,7 +156,6 @@ def test_a_lora_picked_up_from_another_trainer_keeps_none_of_its_marks(marked):
 
 def test_a_record_names_no_folder_of_the_machine_and_no_photo(marked):
     out = marked / "out"
-    out.mkdir()
     prompt = {
         "1": {
             "class_type": "CheckpointLoaderSimple",
@@ -161,16 +164,80 @@ def test_a_record_names_no_folder_of_the_machine_and_no_photo(marked):
         "2": {"class_type": "PortraitLoadPhotos", "inputs": {"files": "markphoto.jpg", "folder": "markfolder"}},
         "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "markcaption", "seed": 3}},
     }
-    image = SavedImage(out / "a.png", out / "a.png.json", "9", False)
-    result = Result("id", "success", [image], [], [], [], 1.0, False, {})
-    about = HostInfo(**{field.name: _plain(field, "markhost") for field in dataclasses.fields(HostInfo)})
-    outcome = Outcome(**{field.name: _plain(field, "markhost") for field in dataclasses.fields(Outcome)})
-    about = dataclasses.replace(about, version="0.3.75", device="cpu", torch="2.11")
-    _write_records(Job(prompt), about, outcome, result, datetime.now(timezone.utc))
-    assert json.loads((out / "a.png.json").read_text("utf-8"))["models"][0]["file"] == "a.safetensors"
+    prompt["9"] = PROMPT["9"]
+    stats = copy.deepcopy(STATS)
+    stats["system"] |= {"argv": ["/home/markuser/main.py", "--user-directory", "markfolder"], "hostname": "markhost"}
+    with ScriptedHost(images=2, stats=stats) as host, Client(host.url) as client:
+        run_job(Job(prompt, prompt_id="a"), client, out)
+    records = sorted(out.glob("*.json"))
+    assert len(records) == 2
+    assert json.loads(records[0].read_text("utf-8"))["models"][0]["file"] == "a.safetensors"
     assert leaks(out) == {}
 
 
-def _plain(field: dataclasses.Field, text: str) -> object:
-    kind = str(field.type)
-    return text if kind == "str" else 0 if kind in ("int", "float") else False if kind == "bool" else {}
+def night(marked: Path) -> Path:
+    """A graph that loads a photo, and that photo, whose name has the marks."""
+    Image.new("RGB", (64, 64), "red").save(marked / "markphoto of markcaption.markuser", "JPEG")
+    prompt = PROMPT | {"2": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}}}
+    prompt["9"] = {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "scripted"}}
+    graph = marked / "night.json"
+    graph.write_text(json.dumps(prompt), "utf-8")
+    return graph
+
+
+def test_a_batch_tells_nobody_who_made_it_where_and_from_which_photo(marked, monkeypatch):
+    """Its state holds where the photo lies, since resuming needs it; the pages, the metrics and the records do not."""
+    monkeypatch.setenv("PORTRAIT_STUDIO_WEBHOOK_SECRET", "secret")
+    graph, out = night(marked), marked / "out"
+    sent: dict[str, list[bytes]] = {"POST /hook": [], "POST /upload/image": [], "POST /prompt": []}
+    with ScriptedHost() as host:
+        for line, bodies in sent.items():
+            host.lies[line] = lambda request, _, bodies=bodies: bodies.append(request.body) or True
+        answer = invoke(
+            *(
+                "batch",
+                "run",
+                graph,
+                "--matrix",
+                "1.color=1..3",
+                "--photo",
+                marked / "markphoto of markcaption.markuser",
+            ),
+            *("--out", out, "--host", host.url, "--webhook", f"{host.url}/hook", "--json"),
+        )
+        assert answer.exit_code == 0, answer.stderr
+        exported = invoke("batch", "export", out, "--out", out / "table.csv")
+        assert exported.exit_code == 0, exported.stderr
+    assert all(sent.values())
+    assert {line: marks for line, bodies in sent.items() if (marks := found_in(b"".join(bodies)))} == {}
+    assert {"report.html", "report-1.html", "metrics.prom", "table.csv"} <= {file.name for file in out.iterdir()}
+    assert len(list((out / "pictures").glob("*.png.json"))) == 3
+    found = leaks(out)
+    assert {file for file in found if not file.startswith(STATE)} == set()
+    assert found_in(answer.stdout.encode()) == []
+
+
+def test_a_run_uploads_a_photo_under_a_name_that_tells_nothing_and_neither_do_its_events(marked):
+    graph, uploaded = night(marked), []
+    with ScriptedHost() as host:
+        host.lies["POST /upload/image"] = lambda request, _: uploaded.append(request.body) or True
+        photo = marked / "markphoto of markcaption.markuser"
+        answer = invoke("run", graph, "--photo", photo, "--out", marked / "out", "--host", host.url, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    assert uploaded and found_in(b"".join(uploaded)) == []
+    assert leaks(marked / "out") == {}
+
+
+def test_a_copy_to_hand_out_carries_no_text_of_the_picture_it_was_made_from(marked):
+    texts = PngInfo()
+    for key in ("prompt", "workflow", "Author", "markuser"):
+        texts.add_itxt(key, "markcaption by markuser on markhost in markfolder")
+    exif = Image.Exif()
+    exif[0x013B], exif[0x010E] = "markuser", "markphoto"
+    for name in ("a.png", "a.jpg"):
+        more = {"pnginfo": texts} if name == "a.png" else {"comment": "markhost"}
+        Image.new("RGB", (64, 64), "red").save(marked / name, exif=exif, **more)
+    answer = invoke("provenance", "mark", marked / "a.png", marked / "a.jpg", "--out", marked / "out")
+    assert answer.exit_code == 0, answer.stderr
+    assert len(list((marked / "out").iterdir())) == 2
+    assert leaks(marked / "out") == {}

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -245,11 +246,14 @@ def of_photos(place: Path) -> Iterator[Try]:
 
 
 def of_the_largest(place: Path) -> Iterator[Try]:
-    """Yield a photo just within the limits, which is not hostile but sets the peak of memory."""
+    """Yield photos just within the limits, which are not hostile but set the peak of memory."""
     place.mkdir(parents=True)
-    Image.new("1", (19_000, 6_000)).save(place / "largest.png")
-    for call in (decoding.check, decoding.read_whole):
-        yield Try("largest photo allowed", call.__name__, lambda call=call: call(place / "largest.png"))
+    for mode in ("1", "P", "LA", "RGB", "RGBA", "I;16"):
+        file = place / f"largest {mode.replace(';', ' ')}.png"
+        Image.new(mode, (19_000, 6_000)).save(file, compress_level=1)
+        ways = (decoding.check, decoding.read_whole, lambda photo: decoding.read_reduced(photo, 2_000_000))
+        for name, call in zip(("check", "whole", "reduced"), ways, strict=True):
+            yield Try("largest photo allowed", f"{mode}, {name}", lambda call=call, file=file: call(file))
 
 
 def pictures() -> Iterator[tuple[str, bytes]]:
@@ -290,7 +294,8 @@ def of_graphs(place: Path) -> Iterator[Try]:
 
     def all_of(path: Path) -> None:
         graph = read(path)
-        parameters(graph), stages(graph)
+        parameters(graph)
+        stages(graph)
 
     for number in range(200):
         data = json.loads(text)
@@ -323,7 +328,7 @@ def bomb(levels: int, copies: int) -> dict:
     return {"nodes": nodes("s0", 1), "links": [], "version": 0.4, "definitions": {"subgraphs": definitions}}
 
 
-def _somewhere(data: dict | list, chance: random.Random) -> tuple[dict | list, object]:
+def _somewhere(data: dict | list, chance: random.Random) -> tuple[Any, Any]:
     while True:
         key = chance.choice(list(data) if isinstance(data, dict) else range(len(data)))
         inner = data[key]

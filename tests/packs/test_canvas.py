@@ -9,7 +9,7 @@ import pytest
 
 from portrait_studio.runner import graph as graphs
 
-from ..canvas.chromium import Canvas, find
+from ..canvas.chromium import Canvas, on_canvas
 from ..canvas.comparison import differences
 from ..canvas.opening import RELOAD, opened, settled
 from ..workflows.shelf import STUDIO
@@ -19,10 +19,7 @@ pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def canvas(packs_host) -> Iterator[Canvas]:
-    browser = find()
-    if browser is None:
-        pytest.skip("NO CHROMIUM HERE: no studio graph was opened on the real canvas")
-    with Canvas(packs_host.url, browser) as opened_canvas:
+    with on_canvas(packs_host.url, "no studio graph was opened on the real canvas") as opened_canvas:
         yield opened_canvas
 
 

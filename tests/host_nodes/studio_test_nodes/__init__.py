@@ -54,6 +54,10 @@ class StudioTestBlock(io.ComfyNode):
         return io.NodeOutput(image, block_execution="nothing to do here")
 
 
+class StudioTestError(RuntimeError):
+    """An error of a pack's own, whose module is named after the folder that the pack lies in."""
+
+
 class StudioTestFail(io.ComfyNode):
     """Fails while it runs."""
 
@@ -65,7 +69,7 @@ class StudioTestFail(io.ComfyNode):
 
     @classmethod
     def execute(cls, image):
-        raise RuntimeError("the test node fails\non purpose")
+        raise StudioTestError("the test node fails\non purpose")
 
 
 class StudioTestCycle(io.ComfyNode):
