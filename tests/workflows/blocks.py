@@ -18,6 +18,7 @@ from portrait_studio.runner.graph import in_lines, shipped_orders
 from .app_forms import with_form
 from .blueprints import blueprints
 from .building import Builder
+from .numbering import moves, numbered
 from .offers import OFFERS, complete
 from .shelf import ROOT, WORKFLOWS
 
@@ -49,12 +50,17 @@ def builder(path: Path) -> Builder:
 
 def made(path: Path) -> dict[str, Any]:
     """Return the graph of blocks for a plain graph: with its App form, and with what its loaders offer."""
-    return with_form(complete(builder(path).build(), json.loads(OFFERS.read_text("utf-8"))))
+    return numbered(with_form(complete(builder(path).build(), json.loads(OFFERS.read_text("utf-8")))))
 
 
 def former() -> dict[str, dict[str, int]]:
     """Return what runner/graph/plain.json holds, for graphs that were saved before their nodes went into blocks."""
-    return {one.name: ids for one in map(builder, ALL_PLAIN) if (ids := one.former())}
+    found = {}
+    for one in map(builder, ALL_PLAIN):
+        moved = moves(one.build())
+        now = {moved.get(path, path): plain for path, plain in one.paths().items()}
+        found[one.name] = {path: plain for path, plain in now.items() if not path.endswith(f":{plain}")}
+    return {name: ids for name, ids in found.items() if ids}
 
 
 def library() -> dict[str, dict[str, Any]]:

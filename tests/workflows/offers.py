@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from portrait_studio.runner.graph import nodes_by_path
+
 OFFERS = Path(__file__).with_name("offers.json")
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 PINS = Path(__file__).parents[2] / "pocket" / "weights" / "pins.json"
@@ -53,16 +55,16 @@ def source(kind: str, graph: dict[str, Any], core: str) -> tuple[str, str] | Non
     return sources(graph).get(kind, (CORE, core))
 
 
-def offered(graph: dict[str, Any], data: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
-    """Return what each loader of a graph can be offered, by the node's own id, which is the same in every block."""
-    found: dict[int, list[dict[str, Any]]] = {}
+def offered(graph: dict[str, Any], data: dict[str, Any]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return what the loaders of a graph can be offered, by type and file: several blocks may load one file."""
+    types = {path: node["type"] for path, node in nodes_by_path(graph).items()}
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for model in graph["extra"]["portrait_studio"]["requires"]["models"]:
         pocket = model["file"].startswith("pocket")
         names = data["for_real"].get(model["role"], ()) if pocket else [model["file"]]
         known = [entry for name in names for entry in data["models"] if entry["name"] == name]
-        node = int(str(model["node"]).rpartition(":")[2])
-        found.setdefault(node, [])
-        found[node] += [{key: entry[key] for key in entry if key != "found"} for entry in known]
+        offers = found.setdefault((types[str(model["node"])], model["file"]), [])
+        offers += [{key: entry[key] for key in entry if key != "found"} for entry in known]
     return found
 
 
@@ -80,6 +82,7 @@ def complete(graph: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
             if found:
                 given["cnr_id"], given["ver"] = found
             given.pop("models", None)
-            if models.get(node["id"]):
-                given["models"] = models[node["id"]]
+            for value in node.get("widgets_values") or ():
+                if isinstance(value, str) and models.get((node["type"], value)):
+                    given["models"] = models[node["type"], value]
     return graph

@@ -12,6 +12,7 @@ from portrait_studio.runner import graph as graphs
 from . import blocks
 from .crossing import crossings
 from .meaning import meanings, without_kits
+from .numbering import POINTERS
 from .shelf import ALL, WORKFLOWS, recorded
 
 PLAIN = blocks.ALL_PLAIN
@@ -72,6 +73,23 @@ def test_it_opens_with_every_title_readable_and_nothing_outside_the_screen(path)
         assert top - 30 * view["scale"] >= MENUS[1], node["title"]
         assert right <= SCREEN[0], node["title"]
         assert bottom <= SCREEN[1], node["title"]
+
+
+@each_graph
+def test_no_two_nodes_have_one_id_and_every_place_that_is_named_is_there(path):
+    """Newer frontends renumber nodes that share an id, and leave the names of them as they were."""
+    graph = shipped(path)
+    definitions = {one["id"]: one["nodes"] for one in graph["definitions"]["subgraphs"]}
+    held = [node["id"] for nodes in (graph["nodes"], *definitions.values()) for node in nodes]
+    assert sorted(held) == sorted(set(held))
+    places = graphs.nodes_by_path(graph)
+    studio = graph["extra"]["portrait_studio"]
+    named = [target["node"] for one in studio["parameters"].values() for target in one["targets"]]
+    named += [node for stage in studio["stages"] for node in stage["nodes"]]
+    assert {str(node) for node in named} <= places.keys()
+    for node in graph["nodes"]:
+        inside = {str(one["id"]) for one in definitions.get(node["type"], ())}
+        assert {node["properties"][name] for name in POINTERS if name in node["properties"]} <= inside
 
 
 @each_graph

@@ -191,9 +191,9 @@ class Wiring:
             return [plain]
         return [f"{block.id}:{own}" for block in self.blocks for own, node in block.nodes.items() if node == plain]
 
-    def former(self) -> dict[str, int]:
-        """Return the plain ids of the nodes in blocks, by path, where the path does not end in them."""
-        return {f"{one.id}:{own}": node for one in self.blocks for own, node in one.nodes.items() if own != node}
+    def paths(self) -> dict[str, int]:
+        """Return the plain ids of the nodes in blocks, by path."""
+        return {f"{one.id}:{own}": node for one in self.blocks for own, node in one.nodes.items()}
 
 
 def slot_of(node: dict[str, Any], name: str) -> int:
