@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from portrait_studio.runner.commands import console
 from portrait_studio.runner.demo import example_photos
 from tests.runner.command import invoke
 
@@ -47,7 +48,7 @@ def pattern(lines: list[str], address: str) -> str:
 @pytest.mark.timeout(600)
 def test_the_transcript_of_the_runner_is_what_it_prints(host, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(console.out, "width", 120)
     monkeypatch.setenv("PORTRAIT_STUDIO_HOST", host.url)
     for name, photo in zip(("anna1.jpg", "anna2.jpg"), example_photos("nora"), strict=False):
         shutil.copyfile(photo, name)
