@@ -34,6 +34,7 @@ def _nodes() -> list[type[io.ComfyNode]]:
     from .identity import PortraitIdentityScore
     from .kits import PortraitKit, PortraitOpenKit
     from .origins import PortraitModelHashes
+    from .parcels import PortraitHandOverSubject, PortraitTakeInSubject
     from .photos import PortraitLoadPhotos, PortraitPhotoReport
     from .pocket import PortraitPocketModels
     from .poses import PortraitPosePreset
@@ -61,6 +62,8 @@ def _nodes() -> list[type[io.ComfyNode]]:
         PortraitToneFilter,
         PortraitPocketModels,
         PortraitModelHashes,
+        PortraitHandOverSubject,
+        PortraitTakeInSubject,
         PortraitKit,
         PortraitOpenKit,
     ]

@@ -28,6 +28,8 @@ NODES = [
     "PortraitTrainLoRA",
     "PortraitPocketModels",
     "PortraitModelHashes",
+    "PortraitHandOverSubject",
+    "PortraitTakeInSubject",
     "PortraitKit",
     "PortraitOpenKit",
 ]

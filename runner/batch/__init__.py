@@ -9,7 +9,7 @@ from .errors import BatchBusyError, BatchError, BatchStateError, TableError
 from .faults import fault_of
 from .html import REPORT, write_html
 from .metrics import METRICS, write_metrics
-from .news import AttemptFailed, HostChanged, News, RowFailed, RowFinished, Tally
+from .news import AttemptFailed, HostChanged, News, RowFailed, RowFinished, SubjectBrought, Tally
 from .places import PICTURES, Places, locked
 from .policies import policy
 from .report import SheetPicture, page_of, ranked, write_front, write_page, write_report
@@ -42,6 +42,7 @@ __all__ = [
     "RowFinished",
     "SheetPicture",
     "State",
+    "SubjectBrought",
     "TableError",
     "Tally",
     "Webhook",

@@ -16,13 +16,14 @@ from ...portrait.errors import PortraitError
 from ...portrait.presets import shown
 from ..client import AddressError, Client, HostError, HostInfo
 from ..graph import advice
-from ..jobs import Recipe, build, output, read_recipe
+from ..jobs import Recipe, build, origins, output, read_recipe
 from .errors import BatchError, BatchStateError, TableError
 from .places import PICTURES
 from .rows import BatchRow, Checker, RawRow
 from .sameness import differences, refusal, traits
 from .state import NAME, State
 from .tables import matrix, read_table
+from .whereabouts import compare
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def begin(order: Order, folder: Path, say: Callable[[str], None] = lambda text: 
     if (folder / NAME).exists():
         State.open(folder).close()  # a damaged one is said to be damaged
         raise BatchStateError(f"There is a batch in {folder.name!r} already: resume it, or choose another --out")
-    recipe, choices, common = _agreed(order, say)
+    recipe, choices, common, hosts = _agreed(order, say)
     checker = Checker(
         recipe.names(),
         recipe.accept,
@@ -77,13 +78,22 @@ def begin(order: Order, folder: Path, say: Callable[[str], None] = lambda text: 
         "graph_sha256": hashlib.sha256(content).hexdigest(),
         "hosts": json.dumps(list(order.hosts)),
         "traits": json.dumps(common),
+        "subjects": json.dumps(sorted(recipe.subjects()), ensure_ascii=False),
     }
+    named: set[str] = set()
+
+    def rows_and_subjects() -> Iterator[dict[str, Any]]:
+        yield from _stored(checker, rows, recipe, named)
+        if common:  # differences are not allowed
+            hashes.update(compare(named, hosts, say))
+
+    hashes: dict[str, str] = {}
     try:
         disk.write(folder / copy, content)
     except OSError as error:
         raise BatchError(f"The folder {folder.name!r} cannot be written ({error.strerror or error})") from error
     try:
-        return State.create(folder / NAME, facts, _stored(checker, rows, recipe))
+        state = State.create(folder / NAME, facts, rows_and_subjects())
     except PortraitError:
         (folder / copy).unlink(missing_ok=True)
         for complaint in checker.complaints:
@@ -91,14 +101,23 @@ def begin(order: Order, folder: Path, say: Callable[[str], None] = lambda text: 
         if checker.wrong > len(checker.complaints):
             say(f"... and {checker.wrong - len(checker.complaints)} more")
         raise
+    state.note({"subject_hashes": json.dumps(hashes, ensure_ascii=False)})
+    return state
 
 
-def _stored(checker: Checker, rows: Iterator[RawRow], recipe: Recipe) -> Iterator[dict[str, Any]]:
-    """Yield the good rows as the state stores them; the first is also built, which finds what is wrong with all."""
+def _stored(checker: Checker, rows: Iterator[RawRow], recipe: Recipe, named: set[str]) -> Iterator[dict[str, Any]]:
+    """Yield the good rows as the state stores them; the first is also built, which finds what is wrong with all.
+
+    `named` becomes the subjects that the rows name.
+    """
+    settings = recipe.subject_settings()
     for number, row in enumerate(checker.good(rows)):
         if number == 0:
-            recipe.job(row.settings, (lambda: [f"{build.UPLOADS}/photo.png"]) if row.photos else None)
-        yield row.data()
+            made = recipe.job(row.settings, (lambda: [f"{build.UPLOADS}/photo.png"]) if row.photos else None)
+            named.update(origins.subjects_of(made.prompt))
+        needs = {str(row.settings.get(name, default)) for name, default in settings.items()} - {origins.NO_SUBJECT}
+        named |= needs
+        yield row.data() | ({"subjects": sorted(needs)} if needs else {})
 
 
 def _content(graph: Path) -> bytes:
@@ -108,12 +127,15 @@ def _content(graph: Path) -> bytes:
         raise TableError(f"The graph {shown(graph.name)} cannot be read ({error}): {advice(graph)}") from error
 
 
-def _agreed(order: Order, say: Callable[[str], None]) -> tuple[Recipe, dict[str, list[str]], dict[str, str]]:
+def _agreed(
+    order: Order, say: Callable[[str], None]
+) -> tuple[Recipe, dict[str, list[str]], dict[str, str], dict[str, frozenset[str]]]:
     """Ask every host what it is and has.
 
-    Returns the graph made ready, what all of them offer for each choice, and the traits that a host of this batch must
-    have (none when differences are allowed). Raises DifferentHostError when hosts differ in what decides how a picture
-    looks, AddressError when none answers.
+    Returns the graph made ready, what all of them offer for each choice (of subjects: any of them, since a subject can
+    be brought), the traits that a host of this batch must have (none when differences are allowed), and the subjects of
+    each host. Raises DifferentHostError when hosts differ in what decides how a picture looks, AddressError when none
+    answers.
     """
     found: list[tuple[HostInfo, Recipe]] = []
     silent: AddressError | HostError | None = None
@@ -136,12 +158,15 @@ def _agreed(order: Order, say: Callable[[str], None]) -> tuple[Recipe, dict[str,
             raise refusal(unlike)
         for one in unlike:
             say(f"{one}; pictures may depend on where they are made")
-    offers = [its.choices() for _, its in found]
+    hosts = {host.url: its.subjects() for host, its in found}
+    anywhere = frozenset().union(*hosts.values())
+    recipe = recipe.with_subjects(anywhere)
+    offers = [its.with_subjects(anywhere).choices() for _, its in found]
     shared = {
         name: [one for one in values if all(one in other.get(name, values) for other in offers)]
         for name, values in offers[0].items()
     }
-    return recipe, shared, {} if order.allow_differences else common
+    return recipe, shared, {} if order.allow_differences else common, hosts
 
 
 def stored_rows(state: State) -> Iterator[tuple[int, str, BatchRow]]:

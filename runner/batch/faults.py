@@ -7,6 +7,7 @@ import traceback
 from typing import Any
 
 from ...portrait.photos import PhotoError
+from ...portrait.subjects import SubjectError
 from ..client import (
     AddressError,
     HostError,
@@ -18,7 +19,7 @@ from ..client import (
     why_failed,
 )
 from ..graph import GraphError
-from ..scheduling import Fault
+from ..scheduling import BRINGING, Fault
 from .sameness import DifferentHostError
 
 _MEMORY = ("outofmemoryerror", "out of memory", "allocation on device", "not enough memory")
@@ -30,6 +31,8 @@ def fault_of(error: BaseException) -> Fault:
     message = " ".join(str(error).split())
     if isinstance(error, RefusedError | PromptError | GraphError):
         return Fault("refused", message)
+    if isinstance(error, SubjectError):
+        return Fault(BRINGING, message)
     if isinstance(error, PhotoError):
         return Fault("photo", message)
     if isinstance(error, OutputError):

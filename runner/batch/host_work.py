@@ -19,6 +19,7 @@ from ..jobs import (
     describe,
     fetch,
     noticed,
+    origins,
     output,
     read_recipe,
     sealed,
@@ -29,10 +30,12 @@ from ..jobs import (
 from ..scheduling import Fault, Request, Signal
 from ..scheduling import messages as m
 from .faults import fault_of, verdict
+from .news import Reporter
 from .places import Places
 from .rows import BatchRow
 from .sameness import differences, refusal, traits
 from .state import KeptFile
+from .whereabouts import Whereabouts
 
 HEARD_EVERY = 1.0  # seconds between two signals about a prompt that only moves
 DEAF = 300.0  # seconds of silence after which the websocket is opened again, in case the host has forgotten it
@@ -52,10 +55,16 @@ class HostWorker:
         places: Places,
         inbox: Callable[[Signal], None],
         common: Mapping[str, str] | None = None,
+        whereabouts: Whereabouts | None = None,
+        tell: Reporter = lambda news: None,
         timeout: float = 30.0,
     ) -> None:
-        """Remember what to do; `common` are the traits that the host must have, see sameness.py."""
+        """Remember what to do; `common` are the traits that the host must have, see sameness.py.
+
+        `whereabouts` is shared by the workers of all hosts; `tell` hears of subjects that were brought here.
+        """
         self.url = url
+        self.whereabouts, self.tell = whereabouts or Whereabouts(), tell
         self.common = common or {}
         self.graph, self.name = graph, name
         self.places, self.inbox = places, inbox
@@ -64,6 +73,7 @@ class HostWorker:
         self.closed = threading.Event()
         self._requests: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._recipe: Recipe | None = None
+        self._has: frozenset[str] = frozenset()  # the host's subjects
         self._about: HostInfo | None = None
         self._uploaded: dict[str, str] = {}
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -114,6 +124,7 @@ class HostWorker:
         if isinstance(request, m.Post):
             assert row is not None
             job = self._job(row, request.prompt_id)
+            self._bring(job)
             self.ours.add(request.prompt_id)
             self.client.post(job.prompt, request.prompt_id, job.workflow)
             return m.PostAccepted(name, serial)
@@ -145,7 +156,7 @@ class HostWorker:
                 self.ours.discard(prompt_id)
                 if outcome.state == "success":
                     self._outcomes[prompt_id] = outcome
-        return m.Seen(request.host, request.serial, tuple(running), tuple(pending), ended)
+        return m.Seen(request.host, request.serial, tuple(running), tuple(pending), ended, self._has)
 
     def _prepare(self) -> None:
         """Learn what the host is and what it has; again after it was away, since it may be another then."""
@@ -154,7 +165,18 @@ class HostWorker:
         recipe = read_recipe(self.client, self.graph, self.name)
         if self.common and (unlike := differences("the others", self.common, self.url, traits(self._about, recipe))):
             raise refusal(unlike)
-        self._recipe = recipe
+        self._has = recipe.subjects()
+        self.whereabouts.tell(self.url, self._has)
+        # A job may name a subject that is elsewhere: it is brought before the job is posted.
+        self._recipe = recipe.with_subjects(self.whereabouts.known())
+
+    def _bring(self, job: Job) -> None:
+        """Have the subjects brought that a job needs and the host lacks. Raises SubjectError, HostError."""
+        for name in origins.subjects_of(job.prompt):
+            if name not in self._has:
+                self.tell(self.whereabouts.bring(name, self.url))
+                self._has |= {name}
+                self.whereabouts.tell(self.url, self._has)
 
     def _forget(self) -> None:
         self._recipe = None
@@ -187,6 +209,10 @@ class HostWorker:
                 missing = Fault("missing", "The host has forgotten the job before its pictures were fetched.")
                 return m.RequestFailed(request.host, request.serial, missing)
             outcome = read_outcome(request.prompt_id, entry)
+        for name, found in origins.told(outcome.outputs).subjects.items() if self.common else ():
+            if len(found) == 1 and self.whereabouts.agreed(name, found[0]) != found[0]:
+                other = Fault("wrong", f"The subject {name!r} is not the one here that the batch began with.")
+                return m.RequestFailed(request.host, request.serial, other)
         wanted, left = wanted_files(job, outcome)
         beside = self.places.beside(request.row, request.attempt)
         beside.mkdir(exist_ok=True)

@@ -58,6 +58,17 @@ class HostChanged(News):
     reason: str
 
 
+@dataclass(frozen=True)
+class SubjectBrought(News):
+    """A subject was brought to a host that lacked it, from another; `size` in bytes."""
+
+    subject: str
+    host: str
+    source: str
+    size: int
+    seconds: float
+
+
 Reporter = Callable[[News], None]
 
 

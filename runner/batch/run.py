@@ -15,10 +15,11 @@ from .database import DiskFullError
 from .errors import BatchStateError
 from .faults import fault_of
 from .host_work import HostWorker
-from .news import AttemptFailed, HostChanged, Reporter, RowFailed, RowFinished, Tally
+from .news import AttemptFailed, HostChanged, News, Reporter, RowFailed, RowFinished, Tally
 from .places import Places
 from .rows import BatchRow
 from .state import State
+from .whereabouts import Whereabouts
 
 TOGETHER = 256
 """Signals whose notes are written in one transaction."""
@@ -45,8 +46,13 @@ class BatchRun:
         self.inbox: queue.SimpleQueue[Signal] = queue.SimpleQueue()
         graph = folder / facts["graph"]
         common = json.loads(facts.get("traits", "{}"))
+        known = Whereabouts(*(json.loads(facts.get(key, "{}")) for key in ("subjects", "subject_hashes")))
+        self.brought: queue.SimpleQueue[News] = queue.SimpleQueue()
         self.workers = {
-            url: HostWorker(url, graph, facts["graph_name"], self.places, self.inbox.put, common) for url in hosts
+            url: HostWorker(
+                url, graph, facts["graph_name"], self.places, self.inbox.put, common, known, self.brought.put
+            )
+            for url in hosts
         }
         self.scheduler = Scheduler(
             hosts, policy, lambda row, attempt: job_id(facts["id"], row, attempt), time.monotonic()
@@ -158,6 +164,8 @@ class BatchRun:
             self.reporter(news)
 
     def _tell_of_hosts(self) -> None:
+        while not self.brought.empty():
+            self.reporter(self.brought.get())
         self.tally.hosts = self.scheduler.views()
         for view in self.tally.hosts:
             if view.up != self._up[view.name]:

@@ -95,16 +95,18 @@ class State(Database):
         """Return the next `count` open rows after a number, with what earlier runs left open of them."""
         found = list(
             self.query(
-                "SELECT number, attempts FROM rows WHERE state = 'open' AND number > ? ORDER BY number LIMIT ?",
+                "SELECT number, attempts, settings FROM rows "
+                "WHERE state = 'open' AND number > ? ORDER BY number LIMIT ?",
                 after,
                 count,
             )
         )
-        return Loaded(tuple(self._open_row(number, attempts) for number, attempts in found), len(found) < count)
+        return Loaded(tuple(self._open_row(*one) for one in found), len(found) < count)
 
-    def _open_row(self, number: int, attempts: int) -> OpenRow:
+    def _open_row(self, number: int, attempts: int, settings: str) -> OpenRow:
+        needs = frozenset(json.loads(settings).get("subjects", ()))
         if not attempts:
-            return OpenRow(number)
+            return OpenRow(number, needs=needs)
         strikes: dict[str, int] = {}
         left = []
         for one, host, prompt_id, state, error, forgiven in self.query(
@@ -114,7 +116,7 @@ class State(Database):
                 left.append(OpenAttempt(one, host, prompt_id, saving=state == "saving"))
             elif state == "failed" and not forgiven:
                 strikes[error] = strikes.get(error, 0) + 1
-        return OpenRow(number, attempts, strikes, tuple(left))
+        return OpenRow(number, attempts, strikes, tuple(left), needs)
 
     # --- Writing -----------------------------------------------------------------------------------------------------
 

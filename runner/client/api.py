@@ -172,6 +172,20 @@ class HostApi:
             )
         return self._read(answer, answers.uploaded)
 
+    def put(self, name: str, data: bytes, subfolder: str) -> None:
+        """Put a file into a sub-folder of the host's temporary folder, in the place of what has that name there.
+
+        ComfyUI's upload takes any file, whatever its ending, up to its --max-upload-size (100 MB).
+        """
+        sent = {"type": "temp", "subfolder": subfolder, "overwrite": "true"}
+        answer = self.transport.post_file("/upload/image", name, data, sent)
+        if answer.status == 413:
+            raise HostError(
+                f"The host at {self.address.url} takes no upload of {len(data) / 1e6:.0f} MB: start ComfyUI with a "
+                "larger --max-upload-size"
+            )
+        self._read(answer, answers.uploaded)
+
     def withdraw(self, prompt_id: str) -> bool:
         """Take a prompt out of the queue unless it has begun; return whether it neither waits nor runs nor has run."""
         self.transport.post("/queue", {"delete": [prompt_id]})

@@ -30,7 +30,9 @@ class Client(HostApi):
     All times in seconds: `timeout` bounds one request; `patience` is how long a host may be away in mid-job before the
     job is given up; `start_grace` is how long a worker may take from "start" to "these nodes are cached", between which
     it does next to nothing; `stall` is how long a running job may be silent (0: for ever); `lost_grace` is how long a
-    XX
+    prompt may be neither in the queue nor in the history before it is lost; `silence` is how long the
+    websocket of a running job may bring nothing before it is opened again; `local` is the host's process, where we have
+    started it.
     """
 
     def __init__(
@@ -74,13 +76,15 @@ class Client(HostApi):
         *,
         workflow: dict[str, Any] | None = None,
         find: bool = False,
+        front: bool = False,
         listener: events.Listener = lambda event: None,
     ) -> str:
         """Queue a prompt in API format and return its id.
 
         `workflow` is the UI graph for the host to embed in the images. With `find`, a prompt of this id that the host
-        already has is taken over instead of queued again. The listener gets `Submitting`, with the id, BEFORE anything
-        is sent. Raises RefusedError when the host takes none or only a part of it; then nothing of it stays queued.
+        already has is taken over instead of queued again; with `front`, it goes before all that wait. The listener gets
+        `Submitting`, with the id, BEFORE anything is sent. Raises RefusedError when the host takes none or only a part
+        of it; then nothing of it stays queued.
         """
         prompt_id = prompt_id or str(uuid.uuid4())
         titles = {node: (title_of(body), str(body.get("class_type", ""))) for node, body in prompt.items()}
@@ -95,21 +99,23 @@ class Client(HostApi):
         self.stream.open()
         listener(events.Submitting(prompt_id=prompt_id))
         try:
-            self.post(prompt, prompt_id, workflow)
+            self.post(prompt, prompt_id, workflow, front)
         except BaseException:
             self._waiting.pop(prompt_id, None)
             raise
         listener(events.Accepted(prompt_id=prompt_id))
         return prompt_id
 
-    def post(self, prompt: dict[str, Any], prompt_id: str, workflow: dict[str, Any] | None = None) -> None:
+    def post(
+        self, prompt: dict[str, Any], prompt_id: str, workflow: dict[str, Any] | None = None, front: bool = False
+    ) -> None:
         """Queue a prompt once, without following it. Raises RefusedError as `submit` does."""
         body = {
             "prompt": prompt,
             "prompt_id": prompt_id,
             "client_id": self.client_id,  # without it, cached outputs are missing from /history
             "extra_data": {"extra_pnginfo": {"workflow": workflow}} if workflow else {},
-        }
+        } | ({"front": True} if front else {})
         answer = self._post_once(body)
         if answer is None:
             return

@@ -18,6 +18,7 @@ from ..batch import (
     RowFailed,
     RowFinished,
     State,
+    SubjectBrought,
     Tally,
     page_of,
     write_front,
@@ -80,6 +81,10 @@ class BatchDisplay:
         elif isinstance(news, HostChanged):
             host = escape(news.host)
             self._say(f"[green]{host} is up[/]" if news.up else f"[yellow]{host} is away: {_short(news.reason)}[/]")
+
+        elif isinstance(news, SubjectBrought):
+            what = f"{escape(news.subject)} ({news.size / 1e6:.1f} MB) was brought to {escape(news.host)}"
+            self._say(f"[green]{what} from {escape(news.source)}[/]")
 
     def tick(self, tally: Tally) -> None:
         """Bring the bars up to date."""

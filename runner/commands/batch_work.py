@@ -22,6 +22,7 @@ from ..batch import (
     RowFailed,
     RowFinished,
     State,
+    SubjectBrought,
     Tally,
     Webhook,
 )
@@ -145,3 +146,5 @@ def _write_news(news: News) -> None:
         write_event("row_failed", **_fields(news))
     elif isinstance(news, HostChanged):
         write_event("host_changed", **_fields(news))
+    elif isinstance(news, SubjectBrought):
+        write_event("subject_brought", **_fields(news))

@@ -1,7 +1,8 @@
 """One job: built from a graph and its settings, run on a host, its images and records written to a folder."""
 
-from . import build, output
+from . import build, origins, output
 from .api_graph import ApiGraph, read_api
+from .bringing import Parcel, bring, lora_hashes
 from .build import Recipe, read_recipe
 from .delivery import FetchedFile, fetch
 from .job import Job, describe, job_id, run, upload_photos, wanted_files
@@ -16,6 +17,7 @@ __all__ = [
     "Job",
     "MissingError",
     "NodeFailedError",
+    "Parcel",
     "PartialError",
     "PictureRecord",
     "Recipe",
@@ -26,13 +28,16 @@ __all__ = [
     "StageResult",
     "StoppedError",
     "again",
+    "bring",
     "build",
     "describe",
     "fetch",
     "job_id",
     "judge",
+    "lora_hashes",
     "nodes_of",
     "noticed",
+    "origins",
     "output",
     "prepare_prompt",
     "read_api",

@@ -14,7 +14,7 @@ from .. import graph as graphs
 from ..client import PACK_NODE, Client, PromptError, prompt_node_name
 from .api_graph import ApiGraph, accept, api_job, api_rows, declared_inputs, read_api
 from .job import UPLOADS, Job
-from .origins import asking
+from .origins import NO_SUBJECT, SUBJECT_NODE, asking
 from .photo_place import LOAD_PHOTOS, with_photos
 from .prepare import nodes_of, prepare_prompt, refuse
 from .record import Stage
@@ -109,6 +109,49 @@ class Recipe:
                 if offered:
                     found[name] = offered
         return found
+
+    def subjects(self) -> frozenset[str]:
+        """Return the subjects that the host has; empty where it does not have the node that loads them."""
+        declared = (declared_inputs(self.object_info, SUBJECT_NODE) or {}).get("subject")
+        return frozenset(_options(declared)) - {NO_SUBJECT}
+
+    def with_subjects(self, names: Iterable[str]) -> Recipe:
+        """Return the recipe for a host that has these subjects too, or will have them before a job needs them."""
+        missing = sorted(set(names) - self.subjects())
+        declared = (declared_inputs(self.object_info, SUBJECT_NODE) or {}).get("subject")
+        if not missing or not declared:
+            return self
+        known = [*_options(declared), *missing]
+        offered = (
+            [known, *declared[1:]]
+            if isinstance(declared[0], list)
+            else [declared[0], {**declared[1], "options": known}]
+        )
+        node = self.object_info[SUBJECT_NODE]
+        inputs = {
+            section: {**found, "subject": offered} if "subject" in found else found
+            for section, found in node["input"].items()
+            if isinstance(found, Mapping)
+        }
+        widened = {**node, "input": {**node["input"], **inputs}}
+        return replace(self, object_info={**self.object_info, SUBJECT_NODE: widened})
+
+    def subject_settings(self) -> dict[str, str]:
+        """Return the parameters that name a subject, each with what it is when a row does not set it."""
+        if isinstance(self.graph, ApiGraph):
+            nodes = nodes_of(self.graph.prompt)
+            return {
+                f"{node}.subject": str(body["inputs"].get("subject", NO_SUBJECT))
+                for node, body in nodes.items()
+                if body["class_type"] == SUBJECT_NODE
+            }
+        prompt = graphs.to_api(self.graph, self.object_info, seed=0)
+        return {
+            name: str(one.default if one.default is not None else prompt[node]["inputs"].get(key, NO_SUBJECT))
+            for name, one in graphs.parameters(self.graph).items()
+            for node, key in one.targets[:1]
+            if key == "subject" and node in prompt and prompt[node]["class_type"] == SUBJECT_NODE
+        }
 
     def job(self, settings: Mapping[str, Any], photos: Callable[[], Sequence[str]] | None = None) -> Job:
         """Build the job of these settings; `photos` uploads its photos once all else is found good.

@@ -45,8 +45,7 @@ def asking(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> dict[st
 def question(prompt: Mapping[str, Any]) -> dict[str, Any]:
     """Return the node that tells the origins of a prompt's pictures."""
     files = dict.fromkeys(value for _, _, value in _files(prompt))
-    subjects = dict.fromkeys(value for _, _, value in _subjects(prompt))
-    inputs = {"files": "\n".join(files), "subjects": "\n".join(subjects)}
+    inputs = {"files": "\n".join(files), "subjects": "\n".join(subjects_of(prompt))}
     return {"class_type": NODE, "inputs": inputs, "_meta": {"title": "What the picture is made with"}}
 
 
@@ -67,6 +66,16 @@ def told(outputs: Mapping[str, Mapping[str, Any]]) -> Origins:
                 {key: value for key, value in _dict(one.get("processor")).items() if isinstance(value, int | str)},
             )
     return Origins()
+
+
+def subjects_of(prompt: Mapping[str, Any]) -> list[str]:
+    """Return the names of the subjects that a prompt loads, each once."""
+    return list(dict.fromkeys(value for _, _, value in _subjects(prompt)))
+
+
+def is_hash(value: object) -> bool:
+    """Whether this is a sha256 in hex."""
+    return isinstance(value, str) and _HASH.fullmatch(value) is not None
 
 
 def models(prompt: Mapping[str, Any], known: Origins) -> list[dict[str, str | None]]:
@@ -107,7 +116,7 @@ def _only(hashes: tuple[str, ...]) -> str | None:
 
 def _hashes(value: Any) -> dict[str, tuple[str, ...]]:
     return {
-        name: tuple(one for one in found if isinstance(one, str) and _HASH.fullmatch(one))
+        name: tuple(one for one in found if is_hash(one))
         for name, found in _dict(value).items()
         if isinstance(found, list)
     }

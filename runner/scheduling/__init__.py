@@ -7,9 +7,10 @@ runner: it imports nothing of the others, so a simulator can drive it as well as
 from . import messages
 from .messages import Action, Decision, Fault, Note, Request, Signal
 from .policy import Policy, Rule
-from .scheduler import HostView, Scheduler
+from .scheduler import BRINGING, HostView, Scheduler
 
 __all__ = [
+    "BRINGING",
     "Action",
     "Decision",
     "Fault",

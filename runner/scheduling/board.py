@@ -49,7 +49,7 @@ class Board:
 
     def add(self, one: OpenRow) -> list[AttemptState]:
         """Take in a row from the table, and return its attempts whose files may be in place."""
-        row = self.rows[one.number] = RowState(one.number, one.attempts, dict(one.strikes))
+        row = self.rows[one.number] = RowState(one.number, one.attempts, dict(one.strikes), needs=one.needs)
         for left in one.open:
             self._adopt(row, left)
         if not row.open:

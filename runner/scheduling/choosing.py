@@ -62,12 +62,30 @@ def _post(board: Board, host: HostState) -> Request | None:
 
 def _waiting(board: Board, host: HostState) -> RowState | None:
     """A row that has no attempt under way: one that failed elsewhere first, then the next of the table."""
-    others = any(other.up for other in board.hosts.values() if other is not host)
     for number, ready in board.again.items():
         row = board.rows[number]
-        if ready <= board.now and not (others and row.avoid == host.name):
+        if ready <= board.now and _fits(board, host, row):
             return row
-    return board.rows[board.fresh.popleft()] if board.fresh else None
+    for place, number in enumerate(board.fresh):
+        row = board.rows[number]
+        if _fits(board, host, row):
+            del board.fresh[place]
+            return row
+    return None
+
+
+def _fits(board: Board, host: HostState, row: RowState) -> bool:
+    """Whether a row is for this host: not for another that has its subject and has room, or where it has not failed."""
+    if not host.can_take(row, board.now):
+        return False
+    others = [one for one in board.hosts.values() if one is not host and one.up and one.can_take(row, board.now)]
+    if row.avoid == host.name and others:
+        return False
+    if row.needs <= host.has:
+        return True
+    if not all(one.heard for one in board.hosts.values()):
+        return False  # a host that is asked for the first time may have it
+    return not any(row.needs <= one.has and one.held < board.policy.depth and row.avoid != one.name for one in others)
 
 
 def _stranded(board: Board, host: HostState) -> RowState | None:
@@ -75,7 +93,7 @@ def _stranded(board: Board, host: HostState) -> RowState | None:
     for other in board.hosts.values():
         for attempt in other.open.values() if board.gone(other.name) else ():
             row = board.rows[attempt.row]
-            if row.number not in board.again and board.idle(row):
+            if row.number not in board.again and board.idle(row) and host.can_take(row, board.now):
                 return row
     return None
 
@@ -91,7 +109,7 @@ def _steal(board: Board, host: HostState) -> None:
         for other in board.hosts.values()
         if other is not host and other.up and other.held > 1
         for attempt in other.open.values()
-        if attempt.status == POSTED and not attempt.moving_out
+        if attempt.status == POSTED and not attempt.moving_out and host.can_take(board.rows[attempt.row], board.now)
     ]
     if busy:
         max(busy, key=lambda one: one[0])[1].moving_out = True
@@ -107,6 +125,6 @@ def _slow(board: Board, host: HostState) -> RowState | None:
         for attempt in other.open.values():
             row = board.rows[attempt.row]
             alone = other is not host and attempt.status == RUNNING and len(row.open) == 1 and not row.strikes
-            if alone and board.now - attempt.since > limit:
+            if alone and board.now - attempt.since > limit and host.can_take(row, board.now):
                 return row
     return None

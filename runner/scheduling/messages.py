@@ -33,12 +33,16 @@ class OpenAttempt:
 
 @dataclass(frozen=True, slots=True)
 class OpenRow:
-    """A row that is not done: how many attempts it has had, its failures by kind, and the attempts still open."""
+    """A row that is not done: how many attempts it has had, its failures by kind, and the attempts still open.
+
+    `needs` are the subjects that a host must have for it; one that lacks them can have them brought.
+    """
 
     number: int
     attempts: int = 0
     strikes: Mapping[str, int] = field(default_factory=dict)
     open: tuple[OpenAttempt, ...] = ()
+    needs: frozenset[str] = frozenset()
 
 
 # --- Signals ---------------------------------------------------------------------------------------------------------
@@ -70,12 +74,13 @@ class HostAnswer(Signal):
 class Seen(HostAnswer):
     """What `Look` found: our prompts that run, wait and have ended. An ending of None is a success.
 
-    `running` and `pending` hold every prompt of the host, also those of others.
+    `running` and `pending` hold every prompt of the host, also those of others. `has` are its subjects.
     """
 
     running: tuple[str, ...]
     pending: tuple[str, ...]
     ended: Mapping[str, Fault | None]
+    has: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

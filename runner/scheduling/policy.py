@@ -45,6 +45,7 @@ class Policy:
     hedge_factor    a row that takes this many times the usual time is started on an idle host too; 0: never
     hedge_soonest   but not before it has run so long
     ghost_keep      how long a prompt that was given up is looked for, in case its request arrives late
+    bring_pause     how long a host gets no row whose subject could not be brought to it
     cancel_patience how long a stop waits for the hosts to let go
     leap            the longest step that the clock is believed to have made: a machine that slept, a clock that jumped
     """
@@ -64,6 +65,7 @@ class Policy:
     hedge_factor: float
     hedge_soonest: float
     ghost_keep: float
+    bring_pause: float
     cancel_patience: float
     leap: float
     rules: Mapping[str, Rule]

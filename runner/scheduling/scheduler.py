@@ -39,7 +39,9 @@ from .state import ENDED, ON_HOST, POSTED, POSTING, RUNNING, SAVING, UNSURE, Att
 
 LOCAL = ("disk", "bug")
 """Kinds of failure of this machine. They stop the batch; no row and no host is to blame."""
-REFUSALS = ("refused", "photo")
+BRINGING = "subject"
+"""The kind of failure by which a host lacks a subject of the row, and could not be brought it."""
+REFUSALS = ("refused", "photo", BRINGING)
 """Kinds of failure by which a host, or we before we asked it, did not take a prompt."""
 LOST = Fault("lost", "The host does not know the job any more: it was restarted, or its queue was cleared.")
 CRASH = Fault("crash", "The host lost the job while it ran: it was restarted, or it crashed.")
@@ -159,6 +161,7 @@ class Scheduler:
             attempt = host.open.get(asked.prompt_id)
             if attempt is not None and attempt.status == POSTING:
                 attempt.status, attempt.since = POSTED, self.board.now
+                host.has |= self.board.rows[attempt.row].needs
                 host.look_soon(self.board.now, self.policy)
         elif isinstance(answer, FilesFetched):
             self._fetched(answer)
@@ -177,6 +180,9 @@ class Scheduler:
             self._stop(Stop(fault, cancel=False))
         elif attempt is not None and (refused or (isinstance(asked, Collect) and fault.kind != "connection")):
             host.come_back(self.board.now, self.policy)
+            if fault.kind == BRINGING:
+                until = self.board.now + self.policy.bring_pause
+                host.lacks.update(dict.fromkeys(self.board.rows[attempt.row].needs - host.has, until))
             self.board.strike(attempt, fault)
         else:
             if isinstance(asked, Interrupt):
@@ -187,6 +193,7 @@ class Scheduler:
 
     def _seen(self, host: HostState, seen: Seen) -> None:
         now, policy = self.board.now, self.policy
+        host.has = seen.has
         first = self._first(host)
         if seen.running != host.running or not host.held:
             host.running, host.moved_at = seen.running, now

@@ -38,17 +38,22 @@ class RowState:
     strikes: dict[str, int] = field(default_factory=dict)
     open: list[AttemptState] = field(default_factory=list)
     avoid: str = ""
+    needs: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
 class HostState:
-    """One host. It is away until a first look has been answered."""
+    """One host. It is away until a first look has been answered.
+
+    `has` are its subjects; `lacks` those that could not be brought to it, and until when nobody tries again.
+    """
 
     name: str
     pause: float
     retry_at: float = 0.0
     away_since: float | None = 0.0
     reason: str = "it has not answered yet"
+    heard: bool = False  # whether it has answered, or failed to, at all
     asked: Request | None = None
     open: dict[str, AttemptState] = field(default_factory=dict)
     ghosts: dict[str, float] = field(default_factory=dict)  # prompt ids given up, and until when they are looked for
@@ -62,6 +67,8 @@ class HostState:
     strikes: int = 0
     done: int = 0
     seconds: float = 0.0  # what a job takes here, a running mean; 0 while unknown
+    has: frozenset[str] = frozenset()
+    lacks: dict[str, float] = field(default_factory=dict)
 
     @property
     def up(self) -> bool:
@@ -73,16 +80,21 @@ class HostState:
         """How many prompts of ours the host may hold."""
         return sum(one.status in (POSTING, *ON_HOST) for one in self.open.values())
 
+    def can_take(self, row: RowState, now: float) -> bool:
+        """Whether the host has what a row needs, or may have it brought."""
+        return all(one in self.has or self.lacks.get(one, 0.0) <= now for one in row.needs)
+
     def leave(self, now: float, policy: Policy, reason: str, pause: float = 0.0) -> None:
         """Pause the host after a failure; each further failure doubles the pause."""
         if self.away_since is None:
             self.away_since = now
-        self.reason = reason
+        self.reason, self.heard = reason, True
         self.retry_at = now + max(pause, self.pause)
         self.pause = min(self.pause * 2, policy.host_longest)
 
     def come_back(self, now: float, policy: Policy) -> None:
         """The host answers."""
+        self.heard = True
         if self.away_since is not None:
             self.away_since = None
             self.moved_at = now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from portrait_studio.runner.client.messages import Begun, Cached, Ended, Executing, Message, NodeStep
@@ -43,6 +43,7 @@ class World:
     renders: dict[int, int] = field(default_factory=dict)
     endings: dict[str, str] = field(default_factory=dict)  # prompt id -> the kind of its failure on the host
     hunger: dict[int, int] = field(default_factory=dict)
+    brought: list[tuple[str, str]] = field(default_factory=list)  # host and subject
     lost_jobs: set[str] = field(default_factory=set)  # prompt ids that a host had and lost
     died: Callable[[str], None] = lambda host: None
 
@@ -58,6 +59,7 @@ class SimulatedHost:
         self.pending: list[Job] = []
         self.history: dict[str, Fault | None] = {}
         self.files: dict[str, list[bytes]] = {}
+        self.has = set(plan.has)  # on its disk
         self.freed = False
         for time in plan.deaths:
             world.at(time, self.die)
@@ -115,12 +117,24 @@ class SimulatedHost:
         self._answering()
         self._queue(Job(prompt_id, 0, seconds * self.plan.speed))
 
-    def post(self, prompt_id: str, row: int) -> None:
+    def post(self, prompt_id: str, row: int, others: Collection[SimulatedHost] = ()) -> None:
         self._answering()
+        subject = self.world.plan.needs.get(row)
+        if subject and subject not in self.has:
+            self._be_brought(subject, prompt_id, others)
         if self.world.plan.bad.get(row) == "refused":
             self.world.endings[prompt_id] = "refused"
             raise NoAnswerError(Fault("refused", "a value is not in the list"))
         self._queue(Job(prompt_id, row, self.world.plan.job * self.plan.speed))
+
+    def _be_brought(self, subject: str, prompt_id: str, others: Collection[SimulatedHost]) -> None:
+        """What the shell does before it posts: it gets the subject from a host that answers and has it."""
+        able = any(one.up and one.lie != "error 500" and subject in one.has for one in others)
+        if not (able and self.plan.takes):
+            self.world.endings[prompt_id] = "subject"
+            raise NoAnswerError(Fault("subject", "it is nowhere to be had, or not taken here"))
+        self.has.add(subject)
+        self.world.brought.append((self.plan.name, subject))
 
     def fetch(self, prompt_id: str) -> list[bytes]:
         self._answering()

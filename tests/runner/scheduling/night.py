@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
 
 from portrait_studio.runner.batch.policies import policy
 from portrait_studio.runner.batch.state import KeptFile, State
@@ -51,7 +52,7 @@ class Night:
         self.people = [
             Following(number, one, self.hosts[one.host], self.world) for number, one in enumerate(plan.people)
         ]
-        self.state = State.create(":memory:", {}, ({"row": number} for number in range(plan.rows)))
+        self.state = State.create(":memory:", {}, (self._row(number) for number in range(1, plan.rows + 1)))
         self.final: dict[str, bytes] = {}
         self.temporary: dict[tuple[int, int, int], bytes] = {}
         self.writes = 0
@@ -63,6 +64,10 @@ class Night:
         self.over = False
         self.restarts = 0
         self.next_wake = 0
+
+    def _row(self, number: int) -> dict[str, Any]:
+        subject = self.plan.needs.get(number)
+        return {"row": number} | ({"subjects": [subject]} if subject else {})
 
     # --- Time --------------------------------------------------------------------------------------------------------
 
@@ -245,9 +250,9 @@ class Night:
         host, name, serial = self.hosts[request.host], request.host, request.serial
         try:
             if isinstance(request, m.Look):
-                return m.Seen(name, serial, *host.queue_and_history(request.prompts))
+                return m.Seen(name, serial, *host.queue_and_history(request.prompts), frozenset(host.has))
             if isinstance(request, m.Post):
-                host.post(request.prompt_id, request.row)
+                host.post(request.prompt_id, request.row, self.hosts.values())
                 return m.PostAccepted(name, serial)
             if isinstance(request, m.Collect):
                 return host.fetch(request.prompt_id)
@@ -336,7 +341,7 @@ class Night:
                 guilty = row in self.plan.bad or row in self.plan.hungry
                 promise(guilty, f"row {row} did nothing wrong and was set aside ({kind})")
         for row, _, prompt_id, state, kind in attempts:
-            if state == "failed" and kind in ("node", "memory", "refused"):
+            if state == "failed" and kind in ("node", "memory", "refused", "subject"):
                 promise(self.world.endings.get(prompt_id) == kind, f"row {row} did not fail so on its host ({kind})")
         for row, kind in self.plan.bad.items():
             ended = self.state.value("SELECT state FROM rows WHERE number = ?", row)

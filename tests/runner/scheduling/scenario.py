@@ -23,6 +23,8 @@ class HostPlan:
     honest_at: float = 0.0
     obeys: bool = True  # whether an interrupt reaches a hanging node
     foreign: list[tuple[float, float]] = field(default_factory=list)  # other people's jobs: when, how long
+    has: list[str] = field(default_factory=list)  # subjects that it has from the beginning
+    takes: bool = True  # whether a subject can be brought to it
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Scenario:
     leaps: list[float] = field(default_factory=list)
     lag: float = 0.0  # seconds between a host's word that a prompt is through and its history
     people: list[Person] = field(default_factory=list)
+    needs: dict[int, str] = field(default_factory=dict)  # the subjects of rows
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Scenario:
@@ -68,7 +71,7 @@ class Scenario:
         hosts = [
             HostPlan(**{**one, "foreign": [(when, long) for when, long in one["foreign"]]}) for one in data["hosts"]
         ]
-        numbered = {key: {int(row): what for row, what in data[key].items()} for key in ("bad", "hungry")}
+        numbered = {key: {int(row): what for row, what in data[key].items()} for key in ("bad", "hungry", "needs")}
         return cls(**{**data, **numbered, "hosts": hosts, "people": [Person(**one) for one in data["people"]]})
 
     @property
@@ -98,7 +101,23 @@ def scenario(seed: int, *, people: bool = True) -> Scenario:
     plan = _batch(seed)
     if people:
         _invite(plan, random.Random(seed ^ 0xF01108))
+    _ask_for_subjects(plan, random.Random(seed ^ 0x5B7EC7))
     return plan
+
+
+def _ask_for_subjects(plan: Scenario, draw: random.Random) -> None:
+    """Give rows subjects that some hosts have, and others are brought or, now and then, do not take."""
+    if draw.random() < 0.6:
+        return
+    for subject in ("mina", "jun")[: draw.choice((1, 1, 2))]:
+        holders = draw.sample(plan.hosts, draw.randint(1, len(plan.hosts)))
+        for host in holders:
+            host.has.append(subject)
+        for row in range(1, plan.rows + 1):
+            if draw.random() < 0.7:
+                plan.needs[row] = subject
+    for host in plan.hosts:
+        host.takes = draw.random() < 0.85
 
 
 def _invite(plan: Scenario, draw: random.Random) -> None:

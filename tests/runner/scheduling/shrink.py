@@ -35,7 +35,7 @@ def simpler_nights(plan: Scenario) -> Iterator[Scenario]:
     if plan.rows > 1:
         for rows in {1, plan.rows // 2, plan.rows - 1}:
             yield _changed(plan, rows=rows)
-    for name in ("people", "kills", "full", "stops", "leaps", "bad", "hungry"):
+    for name in ("people", "kills", "full", "stops", "leaps", "bad", "hungry", "needs"):
         for shorter in _shorter(getattr(plan, name)):
             yield _changed(plan, **{name: shorter})
     for name in ("lost", "late", "doubled", "lag"):

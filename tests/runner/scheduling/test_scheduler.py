@@ -18,14 +18,21 @@ SHIPPED = policy()
 class Table:
     """A scheduler, a clock, and what it has said so far."""
 
-    def __init__(self, rows: int = 2, hosts: tuple[str, ...] = ("a",), patience: Policy = SHIPPED) -> None:
+    def __init__(
+        self, rows: int = 2, hosts: tuple[str, ...] = ("a",), patience: Policy = SHIPPED, portraits: int = 0
+    ) -> None:
         self.now = 100.0
         self.notes: list[m.Note] = []
         self.asked: dict[str, m.Request] = {}
         self.others: list[m.Action] = []
         self.scheduler = Scheduler(hosts, patience, lambda row, attempt: f"{row}.{attempt}", self.now)
         self.tell(None)
-        self.tell(m.Loaded(tuple(m.OpenRow(number) for number in range(1, rows + 1)), last=True))
+        self.tell(m.Loaded(tuple(self.row(number, portraits) for number in range(1, rows + 1)), last=True))
+
+    @staticmethod
+    def row(number: int, portraits: int) -> m.OpenRow:
+        """The first rows are portraits of Mina."""
+        return m.OpenRow(number, needs=frozenset(["mina"] if number <= portraits else []))
 
     def tell(self, signal: m.Signal | None, after: float = 0.0) -> m.Decision:
         self.now += after
@@ -41,12 +48,12 @@ class Table:
     def answer(self, host: str, kind: type[m.HostAnswer], *values: object, after: float = 0.0) -> m.Decision:
         return self.tell(kind(host, self.asked.pop(host).serial, *values), after)
 
-    def seen(self, host: str, running=(), pending=(), ended=None, after: float = 0.0) -> m.Decision:
+    def seen(self, host: str, running=(), pending=(), ended=None, after: float = 0.0, has=()) -> m.Decision:
         """Wait until the host is looked at, and answer."""
         self.now += after
         for _ in range(100):
             if isinstance(self.asked.get(host), m.Look):
-                return self.answer(host, m.Seen, tuple(running), tuple(pending), ended or {})
+                return self.answer(host, m.Seen, tuple(running), tuple(pending), ended or {}, frozenset(has))
             self.tell(None, self.scheduler.wake())
         raise AssertionError(f"{host} is not looked at: {self.asked.get(host)}")
 
@@ -336,3 +343,59 @@ def test_memory_follows_what_is_open_and_not_what_is_done():
     table.tell(m.Kept(1, 1))
     assert not (board.rows or board.fresh or board.again)
     assert not any(host.open or host.ghosts for host in board.hosts.values())
+
+
+def test_a_row_goes_to_the_host_that_has_its_subject_as_long_as_there_is_room():
+    table = Table(4, ("a", "b"), portraits=4)
+    table.seen("a")  # it could take a row, and lacks the subject
+    assert table.posts() == []
+    table.seen("b", has=["mina"])
+    table.answer("b", m.PostAccepted)
+    table.answer("b", m.PostAccepted)
+    assert table.posts() == [(1, "b"), (2, "b"), (3, "a")]  # b is full: the subject is worth its way
+
+
+def test_a_host_to_which_a_subject_was_brought_is_as_good_as_any():
+    table = Table(6, ("a", "b"), portraits=6)
+    table.seen("b", has=["mina"])
+    table.answer("b", m.PostAccepted)
+    table.answer("b", m.PostAccepted)
+    table.seen("a")
+    table.answer("a", m.PostAccepted)
+    assert [host for _, host in table.posts()] == ["b", "b", "a", "a"]
+    assert table.scheduler.board.hosts["a"].has == {"mina"}
+
+
+def test_a_host_that_does_not_take_a_subject_gets_other_rows_and_is_asked_again_later():
+    table = Table(4, ("a", "b"), portraits=3)
+    table.seen("b", has=["mina"])
+    table.answer("b", m.PostAccepted)
+    table.answer("b", m.PostAccepted)
+    table.seen("a")
+    assert table.posts()[-1] == (3, "a")
+    table.answer("a", m.RequestFailed, Fault("subject", "there is another mina"))
+    assert table.closed() == [(3, "failed", "subject")]
+    assert table.scheduler.views()[0].up  # it is not to blame
+    assert table.posts()[-1] == (4, "a")  # needs nobody
+    table.answer("a", m.PostAccepted)
+    table.tell(None, SHIPPED.bring_pause / 2)
+    assert (3, "a") not in table.posts()[4:]
+    table.seen("b", ["1.1"], ["2.1"], has=["mina"])
+    table.tell(None, SHIPPED.bring_pause)
+    table.seen("a", [], [], {"4.1": None})
+    assert isinstance(table.asked["a"], m.Collect)
+
+
+def test_a_row_whose_subject_nobody_can_give_is_set_aside_in_the_end():
+    table = Table(1, portraits=1)
+    for _ in range(SHIPPED.rules["subject"].retries + 1):
+        for _ in range(1000):
+            if isinstance(table.asked.get("a"), m.Post):
+                break
+            if isinstance(table.asked.get("a"), m.Look):
+                table.answer("a", m.Seen, (), (), {})
+            else:
+                table.tell(None, table.scheduler.wake())
+        table.answer("a", m.RequestFailed, Fault("subject", "nobody has it"))
+    assert [one.fault.kind for one in table.notes if isinstance(one, m.RowSetAside)] == ["subject"]
+    assert table.now > 1000

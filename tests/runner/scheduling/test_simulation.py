@@ -19,7 +19,7 @@ from portrait_studio.runner.client.messages import Ended
 
 from .night import Night, broken, night
 from .people import BrokenPromiseError
-from .scenario import LIES, LIES_TO_PEOPLE, Scenario, scenario
+from .scenario import LIES, LIES_TO_PEOPLE, HostPlan, Scenario, scenario
 from .shrink import faults, kept, shrink
 
 BROKEN_ONCE = {
@@ -64,6 +64,23 @@ def test_the_nights_are_as_bad_as_they_should_be():
     assert sum(bool(one.kills) for one in people) > 25
     assert sum(bool(one.cuts) for one in people) > 25
     assert sum(bool(plan.lag) for plan in plans) > 50
+    assert sum(any(not host.takes for host in plan.hosts) for plan in plans if plan.needs) > 25
+
+
+def test_subjects_are_brought_on_many_nights():
+    nights = [night(seed) for seed in range(300) if scenario(seed).needs]
+    assert sum(bool(one.world.brought) for one in nights) > 20
+    brought = [pair for one in nights for pair in one.world.brought]
+    assert len(brought) < 2 * len(nights)  # each to a host once
+
+
+def test_on_a_calm_night_nothing_is_brought_to_a_host_for_which_nothing_is_left():
+    """The host that has the subject takes as many rows as it holds, before it is brought to the other."""
+    hosts = [HostPlan("host-0"), HostPlan("host-1", has=["mina"])]
+    assert night(Scenario(5, 1, 2.0, hosts, {}, {}, needs={1: "mina"})).world.brought == []
+    many = night(Scenario(5, 8, 2.0, hosts, {}, {}, needs=dict.fromkeys(range(1, 9), "mina")))
+    assert many.world.brought == [("host-0", "mina")]
+    assert many.time < 8 * 2.0
 
 
 def test_people_are_told_everything_that_can_be_told():
