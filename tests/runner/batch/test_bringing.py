@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 from portrait_studio.portrait import parcels, subjects
 from portrait_studio.portrait.disk import sha256
 from portrait_studio.portrait.subjects import Subject, SubjectError
+from portrait_studio.runner.batch import Order, TableError, begin
 from portrait_studio.runner.client import Client, LocalHost
 from portrait_studio.runner.jobs import bring
 
@@ -109,6 +110,18 @@ def test_a_subject_is_brought_to_the_host_that_lacks_it_and_the_pictures_are_the
     assert all(np.array_equal(one, again) for one, again in zip(pictures[:4], pictures[4:], strict=True))
     with Client(host.url) as client:
         assert person.name not in json.dumps(client.queue())
+
+
+def test_a_subject_of_any_host_can_be_named_in_the_rows(tmp_path, host, other, stores, subject):
+    person = subject(stores[1])
+    graph = ROOT / "workflows" / "portrait-starter.v1.json"
+    photo = next((ROOT / "pocket" / "subjects").rglob("*.jpg"))
+    matrix = [f"subject={person.name},none", "seed=1,2"]
+    with begin(Order(graph, [host.url, other.url], matrix=matrix, photos=[photo]), tmp_path) as state:
+        assert [row.needs for row in state.load(9, 0).rows] == [{person.name}] * 2 + [set()] * 2
+    choices = [f"subject={person.name}", "seed=1"]
+    with pytest.raises(TableError):
+        begin(Order(graph, [host.url], matrix=choices, photos=[photo]), tmp_path / "alone")
 
 
 def test_two_subjects_of_one_name_are_refused_before_anything_is_queued(tmp_path, host, other, stores, subject):
