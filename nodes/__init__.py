@@ -29,6 +29,7 @@ def _nodes() -> list[type[io.ComfyNode]]:
     from ..portrait.likeness import recognisers
     from .face_parts import PortraitFaceParts, PortraitFacePose
     from .faces import PortraitFaceCrop, PortraitFaceDetector, PortraitFacePaste
+    from .family import PortraitModelFamily
     from .folders import models_folder, own_folder
     from .guard import PortraitIdentityGuard
     from .identity import PortraitIdentityScore
@@ -38,6 +39,7 @@ def _nodes() -> list[type[io.ComfyNode]]:
     from .photos import PortraitLoadPhotos, PortraitPhotoReport
     from .pocket import PortraitPocketModels
     from .poses import PortraitPosePreset
+    from .prompting import PortraitPrompt
     from .retouch import PortraitRetouch
     from .subjects import PortraitLoadSubject
     from .tones import PortraitToneFilter
@@ -64,6 +66,8 @@ def _nodes() -> list[type[io.ComfyNode]]:
         PortraitModelHashes,
         PortraitHandOverSubject,
         PortraitTakeInSubject,
+        PortraitModelFamily,
+        PortraitPrompt,
         PortraitKit,
         PortraitOpenKit,
     ]

@@ -55,6 +55,13 @@ class PortraitLoadSubject(io.ComfyNode):
                     default="person",
                     tooltip="The prompt words if no subject is chosen, for example woman or man.",
                 ),
+                io.String.Input(
+                    "look",
+                    default="",
+                    optional=True,
+                    tooltip="Hair, skin and the like if no subject is chosen, for example short black hair. A subject "
+                    "brings its own.",
+                ),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The model with the subject in it."),
@@ -78,11 +85,18 @@ class PortraitLoadSubject(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model: Any, clip: Any, subject: str, strength_model: float, strength_clip: float, words: str
+        cls,
+        model: Any,
+        clip: Any,
+        subject: str,
+        strength_model: float,
+        strength_clip: float,
+        words: str,
+        look: str = "",
     ) -> io.NodeOutput:
         """Load the subject and apply its LoRA."""
         if subject == subjects.NONE:
-            person = subjects.nobody(words)
+            person = subjects.nobody(words, look)
             return io.NodeOutput(model, clip, person.prompt_words, person)
         person = subjects.load(subject, own_folder("subjects"))
         if person.lora and (strength_model or strength_clip):

@@ -126,6 +126,13 @@ class PortraitTrainLoRA(io.ComfyNode):
                         "about 0.67 for rendered heads.",
                     ),
                 ),
+                io.String.Input(
+                    "look",
+                    default="",
+                    optional=True,
+                    tooltip="Hair, skin and the like in words, for example red long wavy hair, fair skin. Prompts take "
+                    "them from the subject's card where they say nothing else; training does not use them.",
+                ),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The model with the subject in it."),
@@ -190,7 +197,7 @@ class PortraitTrainLoRA(io.ComfyNode):
                 chosen.compile,
             )
             try:
-                job = run.TrainingJob(one["name"], chosen, base, one["replace"])
+                job = run.TrainingJob(one["name"], chosen, base, one["replace"], look=one.get("look") or "")
                 done = run.train(native, photos, job, own_folder("subjects"), progress.observer)
             finally:
                 native.close()
@@ -238,7 +245,7 @@ def _checkpoint(prompt: Mapping[str, Any] | None, node: str | None) -> dict[str,
             path = folder_paths.get_full_path("checkpoints", inputs["ckpt_name"])
             name = Path(inputs["ckpt_name"].replace("\\", "/")).name
             return {"checkpoint": name} | ({"sha256": sha256(Path(path))} if path else {})
-        link = inputs.get("model")
+        link = inputs.get("model", inputs.get("kit"))  # a kit that holds no model of its own has that of the one before
     return {}
 
 

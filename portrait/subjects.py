@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from . import presets, reading, tensor_files
+from . import presets, prompting, reading, tensor_files
 from .errors import PortraitError
 
 CARD = "card.json"
@@ -28,6 +28,8 @@ LORA = "lora.safetensors"
 REFERENCES = "references.safetensors"
 TRAINING = "training"
 """The sub-folder in which a training keeps crops, class images, samples and states; saving the subject keeps it."""
+LOOK = "look"
+"""The key of a card with hair, skin and the like, as words for a prompt."""
 NONE = "none"
 """What a menu shows for no subject; no subject can have this name."""
 
@@ -72,10 +74,15 @@ class Subject:
         """What to write in a prompt: trigger and class word."""
         return " ".join(word for word in (self.trigger.strip(), self.class_word.strip()) if word)
 
+    @property
+    def look(self) -> str:
+        """Hair, skin and the like as words for a prompt, as the card says; empty where it says nothing."""
+        return str(self.card.get(LOOK, ""))
 
-def nobody(words: str = "person") -> Subject:
-    """Return the subject that stands for no subject; `words` are its prompt words."""
-    return Subject(name=NONE, class_word=words)
+
+def nobody(words: str = "person", look: str = "") -> Subject:
+    """Return the subject that stands for no subject; `words` are its prompt words, `look` its hair and the like."""
+    return Subject(name=NONE, class_word=words, card={LOOK: prompting.one_line(look)} if look.strip() else {})
 
 
 def clean_name(name: str) -> str:
@@ -146,6 +153,7 @@ def read(folder: Path) -> Subject:
     card = read_card(folder)
     lora = _beside(folder, card.pop("lora", None), "lora")
     references = _beside(folder, card.pop("references", None), "references")
+    _text(card, LOOK, "", folder.name)
     if lora:
         _check_lora(lora, links=False)
     return Subject(

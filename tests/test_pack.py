@@ -30,6 +30,8 @@ NODES = [
     "PortraitModelHashes",
     "PortraitHandOverSubject",
     "PortraitTakeInSubject",
+    "PortraitModelFamily",
+    "PortraitPrompt",
     "PortraitKit",
     "PortraitOpenKit",
 ]

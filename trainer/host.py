@@ -25,7 +25,7 @@ from comfy.model_management import (
 )
 from comfy.ops import disable_weight_init  # layers without random weights, since the checkpoint's replace them
 from comfy.sd import load_lora_for_models  # applies a subject as LoraLoader does
-from comfy.supported_models import SD15, SDXL  # the kinds of checkpoint that can be trained
+from comfy.supported_models import SD15, SDXL  # the kinds of checkpoint that graphs are for and that can be trained
 from comfy.utils import (
     ProgressBar,  # progress on the node
     get_attr,  # a layer by its name

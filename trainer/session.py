@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..portrait import identity, subjects
+from ..portrait import identity, prompting, subjects
 from ..portrait.likeness import known as known_photos
 from ..portrait.likeness import papers, recognisers, report
 from ..portrait.likeness.report import LikenessReport
@@ -31,6 +31,7 @@ class TrainingJob:
 
     `base` says what the model is: "checkpoint" (file name) and "sha256" as far as they are known. `replace` allows a
     finished subject of this name to be trained again; `keep_checkpoints` leaves all of them in training/ at the end.
+    `look` is the person's hair, skin and the like in words, for the card; training does not use it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class TrainingJob:
     base: Mapping[str, Any] = field(default_factory=dict)
     replace: bool = False
     keep_checkpoints: bool = False
+    look: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Session:
         self, photos: TrainingSet, job: TrainingJob, name: str, root: Path, observer: TrainingObserver | None
     ) -> None:
         self.photos, self.settings, self.base = photos, job.settings, dict(job.base)
+        self.look = prompting.one_line(job.look)
         self.name, self.root, self.folder = name, root, root / name / subjects.TRAINING
         self.observer = observer or TrainingObserver()
         self.person = identity.reference([photo.embedding for photo in photos.held_out])
@@ -207,6 +210,7 @@ class Session:
     def _card(self, chosen: CheckpointScore, course: Course) -> dict[str, Any]:
         photos = self.photos
         return {
+            **({subjects.LOOK: self.look} if self.look else {}),
             "trained": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "trainer": course.trainer,
             "base": {**course.base, "family": course.family},

@@ -64,6 +64,7 @@ def kohya(
     ],
     trigger: Annotated[str, typer.Option(help="The prompt word for the person.")] = "ohwx",
     class_word: Annotated[str, typer.Option(help="What the person is: woman, man, person.")] = "person",
+    look: Annotated[str, typer.Option(help="Hair, skin and the like in words, for prompts.")] = "",
     preset: Annotated[
         str, typer.Option(help="Training preset; by the checkpoint's kind when left out.", show_default=False)
     ] = "",
@@ -93,7 +94,7 @@ def kohya(
         person = photo_set.prepare(photo_files.open_all(files), [file.name for file in files], options)
         for rejected in person.rejected:
             say(f"[yellow]![/] {escape(rejected.name)} is left out: {escape(rejected.reason)}")
-        job = TrainingJob(name, settings, replace=replace)
+        job = TrainingJob(name, settings, replace=replace, look=look)
         outcome = session.train_subject(person, job, checkpoint, found, root, observer, cancelled)
         if as_json:
             write_event(

@@ -34,7 +34,10 @@ class DemoTraining:
     """How the demo trains: the subject's name, and parameters of the graph train-subject."""
 
     name: str = "nora (demo)"
-    settings: tuple[tuple[str, str], ...] = (("trigger", "n0ra"), ("class_word", "woman"), ("preset", "pocket-quick"))
+    settings: tuple[tuple[str, str], ...] = (
+        *(("trigger", "n0ra"), ("class_word", "woman"), ("look", "red long wavy hair, fair skin")),
+        ("preset", "pocket-quick"),
+    )
 
     def fingerprint(self, photos: Sequence[Path]) -> str:
         """Return one sha256 over all that the training depends on: photos, settings, graph, checkpoint."""

@@ -4,6 +4,7 @@ from .checking import Problem, check, check_prompt
 from .classes import NodeClasses
 from .conversion import is_link, prompt_cycle, prune, to_api
 from .document import BYPASS, MUTED, GraphError, UIGraph, is_api
+from .families import with_family
 from .migration import Migration, identity, migrate, newest, refuse_surplus
 from .parameters import DeclaredStage, Parameter, apply, declared, parameters, photo_input, stages
 from .parsing import parse, read
@@ -47,4 +48,5 @@ __all__ = [
     "stages",
     "to_api",
     "value_of",
+    "with_family",
 ]

@@ -183,6 +183,11 @@ def _declaration(data: dict[str, Any], target: UIGraph) -> dict[str, Any]:
         **{name: one for name, one in shipped.items() if _move(one["targets"], here)},
         **{name: one for name, one in own.items() if name not in shipped and _reaches(one, nodes)},
     }
+    if "families" in fresh:
+        fresh["families"] = {
+            family: {name: value for name, value in values.items() if name in fresh["parameters"]}
+            for family, values in fresh["families"].items()
+        }
     for one in fresh["parameters"].values():
         place = one["targets"][0]
         with contextlib.suppress(KeyError):  # a linked text, or a widget of a pack's own: what it is cannot be known

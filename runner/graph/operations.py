@@ -28,6 +28,7 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {
     "change_default": ({"widget", "from", "to"}, set()),
     "replace_node": ({"to", "inputs", "outputs"}, {"widgets"}),
     "connect": ({"input", "source", "output"}, set()),
+    "insert_node": ({"new", "id", "output", "input", "inputs", "outputs", "values"}, {"title"}),
 }
 
 
@@ -198,8 +199,8 @@ def _replace_node(node: NodeJson, level: LevelJson, operation: Operation, orders
 
 
 def _connect(node: NodeJson, level: LevelJson, operation: Operation, _orders: Orders) -> bool:
-    """Link an output, by its name, of the node `source` to an input that has no link yet."""
-    sources = [one for one in level["nodes"] if str(one["id"]) == str(operation["source"])]
+    """Link an output, by its name, of the node `source` (an id, or a class) to an input that has no link yet."""
+    sources = [one for one in level["nodes"] if str(operation["source"]) in (str(one["id"]), one["type"])]
     outputs: list[tuple[int, dict[str, Any]]] = [
         (place, output)
         for one in sources
@@ -209,22 +210,72 @@ def _connect(node: NodeJson, level: LevelJson, operation: Operation, _orders: Or
     slots = [(place, slot) for place, slot in enumerate(node.get("inputs") or ()) if slot["name"] == operation["input"]]
     if not outputs or not slots or slots[0][1].get("link") is not None:
         return False
-    (origin_slot, output), (target_slot, slot) = outputs[0], slots[0]
-    # The top level holds links as lists, a subgraph as objects.
+    _link(level, sources[0], outputs[0][0], node, slots[0][0])
+    return True
+
+
+def _insert_node(node: NodeJson, level: LevelJson, operation: Operation, _orders: Orders) -> bool:
+    """Put a new node behind an output, by its name, of a node: what the output led to comes from the new node's first.
+
+    `inputs` lists the sockets and widgets of the new node as {name, kind, widget (true when it is one)}, `outputs` as
+    {name, kind}; `input` is the socket that the old output now leads to, `values` are the widgets'. Where its `id` is
+    taken it gets another.
+    """
+    slots = [place for place, output in enumerate(node.get("outputs") or ()) if output["name"] == operation["output"]]
+    if not slots or any(one["type"] == operation["new"] for one in level["nodes"]):
+        return False
+    taken = {one["id"] for one in level["nodes"]}
+    numbers = [key for key in taken if isinstance(key, int)]
+    left, top = list(node.get("pos") or (0, 0))[:2]
+    high = list(node.get("size") or (0, 100))[1]
+    fresh: NodeJson = {
+        "id": operation["id"] if operation["id"] not in taken else max(numbers) + 1,
+        "type": operation["new"],
+        "pos": [left, top + high + 70],
+        "size": [210, 40 + 24 * len(operation["inputs"])],
+        "flags": {},
+        "order": node.get("order", 0),
+        "mode": node.get("mode", 0),
+        "inputs": [
+            {"name": one["name"], "type": one["kind"], "link": None}
+            | ({"widget": {"name": one["name"]}} if one.get("widget") else {})
+            for one in operation["inputs"]
+        ],
+        "outputs": [{"name": one["name"], "type": one["kind"], "links": []} for one in operation["outputs"]],
+        "properties": {"Node name for S&R": operation["new"]},
+        "widgets_values": copy.deepcopy(operation["values"]),
+    } | ({"title": operation["title"]} if "title" in operation else {})
+    output = node["outputs"][slots[0]]
+    fresh["outputs"][0]["links"] = list(output.get("links") or ())
+    for link in _links(level, output.get("links")):
+        _set(link, "origin_id", fresh["id"])
+        _set(link, "origin_slot", 0)
+    output["links"] = []
+    level["nodes"].append(fresh)
+    target = next(place for place, slot in enumerate(fresh["inputs"]) if slot["name"] == operation["input"])
+    _link(level, node, slots[0], fresh, target)
     state = level.get("state")
+    holder, key = (state, "lastNodeId") if isinstance(state, dict) else (level, "last_node_id")
+    holder[key] = max([holder.get(key) or 0, *numbers, fresh["id"]])
+    return True
+
+
+def _link(level: LevelJson, origin: NodeJson, origin_slot: int, target: NodeJson, target_slot: int) -> None:
+    """Lead a new link from an output to an input that has none."""
+    # The top level holds links as lists, a subgraph as objects.
+    state, output = level.get("state"), origin["outputs"][origin_slot]
     last = state.get("lastLinkId") if isinstance(state, dict) else level.get("last_link_id")
     identity = 1 + max([last or 0, *(_get(link, "id") for link in level.get("links") or () if link is not None)])
-    values = (identity, sources[0]["id"], origin_slot, node["id"], target_slot)
+    values = (identity, origin["id"], origin_slot, target["id"], target_slot)
     if isinstance(state, dict):
         level["links"].append(dict(zip(_FIELDS, values, strict=True)) | {"type": output["type"]})
         state["lastLinkId"] = identity
     else:
         level["links"].append([*values, output["type"]])
         level["last_link_id"] = identity
-    slot["link"] = identity
+    target["inputs"][target_slot]["link"] = identity
     known: list[Any] = output.get("links") or []
     output["links"] = [*known, identity]
-    return True
 
 
 _CHANGES: dict[str, Callable[[NodeJson, LevelJson, Operation, Orders], bool | None]] = {
@@ -236,6 +287,7 @@ _CHANGES: dict[str, Callable[[NodeJson, LevelJson, Operation, Orders], bool | No
     "change_default": _change_default,
     "replace_node": _replace_node,
     "connect": _connect,
+    "insert_node": _insert_node,
 }
 
 
@@ -251,7 +303,7 @@ def _places(node: NodeJson, orders: Orders) -> list[str]:
 
 def _slot(node: NodeJson, before: str | None, end: int) -> int:
     names = [(slot.get("widget") or {}).get("name") for slot in node["inputs"]]
-    return names.index(before) if before in names else end
+    return names.index(before) if before is not None and before in names else end
 
 
 def _equal(one: Any, other: Any) -> bool:

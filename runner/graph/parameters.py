@@ -103,6 +103,9 @@ def declared(graph: UIGraph) -> dict[str, Any]:
     studio = extra["portrait_studio"]
     for complaint in complaints(studio, schema(), schema(), "extra.portrait_studio"):
         raise GraphError(f"{graph.source}: {complaint}.")
+    for family, values in studio.get("families", {}).items():
+        for name in sorted(set(values) - set(studio.get("parameters", {}))):
+            raise GraphError(f"{graph.source}: the family {family!r} sets {name!r}, which is no parameter.")
     for node in _mentioned(studio):
         if not has_node(graph, node):
             raise GraphError(f"{graph.source}: extra.portrait_studio names node {node}, which is not in the graph.")

@@ -244,7 +244,7 @@ def check(client: Client, path: Path, settings: Mapping[str, str]) -> list[graph
     api = read_api(path)
     if api is None:
         graph = graphs.read(path)
-        return graphs.check(graph, client.object_info(), _models(client, graph), settings)
+        return graphs.check(graph, client.object_info(), _models(client, graph), graphs.with_family(graph, settings))
     findings = graphs.check_prompt(nodes_of(api.prompt), client.object_info())
     if not any(finding.level == "error" for finding in findings):
         api_job(api, settings, (), client.object_info())
@@ -264,6 +264,7 @@ def _ui_builder(
     models: Mapping[str, Sequence[str]],
 ) -> Callable[[Sequence[str]], Job]:
     known = graphs.parameters(graph)
+    settings = graphs.with_family(graph, settings)
     studio = graphs.declared(graph)
     name = str(studio.get("name") or Path(graph.source).stem)
     values = {key: one.default for key, one in known.items() if one.default is not None}

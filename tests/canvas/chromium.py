@@ -123,6 +123,20 @@ class Canvas:
         """Give the page this size in pixels, which the window's own border does not allow."""
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
+    def click(self, x: float, y: float) -> None:
+        """Move the mouse to a point of the page, and press and release its left button there."""
+        for kind, button in (("mouseMoved", "none"), ("mousePressed", "left"), ("mouseReleased", "left")):
+            self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, clickCount=int(button == "left"))
+
+    def keep_dialogs_shut(self) -> None:
+        """Ask for no file in a dialog of the system, which has no window here; `choose` gives the files instead."""
+        self._call("Page.setInterceptFileChooserDialog", enabled=True)
+
+    def choose(self, found: str, files: list[Path]) -> None:
+        """Give files to an input, as the system's dialog does; `found` is an expression for the input."""
+        given = self._call("Runtime.evaluate", expression=found)["result"]["objectId"]
+        self._call("DOM.setFileInputFiles", files=list(map(str, files)), objectId=given)
+
     def screenshot(self) -> bytes:
         """Return the page as a PNG."""
         return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])

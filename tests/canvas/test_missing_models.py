@@ -12,7 +12,6 @@ import pytest
 
 from portrait_studio.runner.client import host as hosts
 
-from ..workflows.offers import levels
 from ..workflows.shelf import ALL
 from .chromium import Canvas, on_canvas
 from .opening import opened
@@ -25,6 +24,13 @@ FOLDERS = ("checkpoints", "controlnet", "upscale_models")
 POCKET = ["pocket.safetensors", "pocket-openpose.safetensors", "pocket-tile.safetensors", "pocket-x4.safetensors"]
 PANEL = "document.getElementById('portrait-studio-models')"
 PRESS = "[...document.querySelectorAll('#portrait-studio-models button')].find(one => one.textContent === %s).click()"
+SHOWN = """%s.map(name => app.graph.nodes.flatMap(node => node.widgets ?? [])
+  .find(widget => widget.name === name).value)"""
+CHOOSE = """(family => {
+  const node = app.graph.nodes.find(one => one.title === "Checkpoint");
+  node.widgets.find(one => one.name === "family")
+    .setValue(family, {e: new PointerEvent("pointerdown"), node, canvas: app.canvas});
+})(%s)"""
 SET_TO = """JSON.stringify([app.graph, ...(app.graph.subgraphs?.values?.() ?? [])].flatMap(graph => graph.nodes)
   .flatMap(node => (node.widgets ?? []).map(widget => widget.value))
   .filter(value => typeof value === "string" && value.endsWith(".safetensors")))"""
@@ -89,21 +95,39 @@ def test_the_first_button_makes_the_pocket_models_and_the_graph_then_opens_witho
     assert canvas.evaluate(f"!{PANEL}")
 
 
-def test_the_second_button_sets_every_loader_to_a_real_model_and_nothing_is_made(canvas, base):
+@pytest.mark.parametrize("family", ["SD1.5", "SDXL"])
+def test_a_button_sets_the_whole_graph_to_a_real_family_and_nothing_is_made(canvas, base, family):
     opened(canvas, STARTER.stem)
     until(canvas, f"!!{PANEL}")
     before = json.loads(canvas.evaluate(SET_TO))
     assert before
     assert all(name.startswith("pocket") for name in before)
-    canvas.evaluate(PRESS % json.dumps("Set the graph to the real models"))
+    canvas.evaluate(PRESS % json.dumps(f"Set the graph to {family}"))
     # The graph is loaded again with them, and is empty for a moment.
     until(canvas, f"JSON.parse({SET_TO}).length === {len(before)} && !{SET_TO}.includes('pocket')")
-    offers = {
-        model["name"]
-        for level in levels(json.loads(STARTER.read_text("utf-8")))
-        for node in level["nodes"]
-        for model in node["properties"].get("models", ())
-    }
-    assert set(json.loads(canvas.evaluate(SET_TO))) == offers
+    values = json.loads(STARTER.read_text("utf-8"))["extra"]["portrait_studio"]["families"][family]
+    assert set(json.loads(canvas.evaluate(SET_TO))) == {one for one in values.values() if isinstance(one, str)}
+    assert canvas.evaluate(SHOWN % json.dumps(["width", "height"])) == [values["width"], values["height"]]
     assert not models_in(base)
     assert "not allowed" not in text(canvas)
+
+
+def test_a_family_takes_the_files_that_are_there_keeps_ones_own_and_names_what_is_missing(canvas, base):
+    for name in ("checkpoints/anna-portraits.safetensors", "checkpoints/big_xl_v9.safetensors"):
+        (base / "models" / name).write_bytes(b"")  # the choice goes by the names alone
+    (base / "models" / "controlnet" / "OpenPoseXL2.safetensors").write_bytes(b"")
+    canvas.evaluate("app.refreshComboInNodes()")
+    opened(canvas, STARTER.stem)
+    until(canvas, f"!!{PANEL}")
+
+    def chosen(family: str) -> list[str]:
+        canvas.evaluate(CHOOSE % json.dumps(family))
+        return canvas.evaluate(SHOWN % json.dumps(["checkpoint", "openpose"]))
+
+    assert chosen("SDXL") == ["big_xl_v9.safetensors", "OpenPoseXL2.safetensors"]
+    assert "xinsir-tile-sdxl-1.0.safetensors" in canvas.evaluate(f"{PANEL}.innerText")
+    assert "xinsir-openpose-sdxl-1.0.safetensors" not in canvas.evaluate(f"{PANEL}.innerText")
+    assert chosen("SD1.5")[0] == "anna-portraits.safetensors"
+    (base / "models" / "checkpoints" / "v1-5-pruned-emaonly-fp16.safetensors").write_bytes(b"")
+    canvas.evaluate("app.refreshComboInNodes()")
+    assert chosen("SD1.5")[0] == "anna-portraits.safetensors"

@@ -18,6 +18,8 @@ from portrait_studio.runner.graph import in_lines, shipped_orders
 from .app_forms import with_form
 from .blueprints import blueprints
 from .building import Builder
+from .families import with_families
+from .labels import labelled, without_labels
 from .numbering import moves, numbered
 from .offers import OFFERS, complete
 from .shelf import ROOT, WORKFLOWS
@@ -44,13 +46,14 @@ def plan_of(name: str) -> dict[str, Any]:
 
 def builder(path: Path) -> Builder:
     """Return what builds the graph of blocks for a plain graph."""
-    plain = json.loads(path.read_text("utf-8"))
+    plain = labelled(json.loads(path.read_text("utf-8")))
     return Builder(plain, plan_of(plain["extra"]["portrait_studio"]["name"]), shipped_orders(PLAIN))
 
 
 def made(path: Path) -> dict[str, Any]:
-    """Return the graph of blocks for a plain graph: with its App form, and with what its loaders offer."""
-    return numbered(with_form(complete(builder(path).build(), json.loads(OFFERS.read_text("utf-8")))))
+    """Return the graph of blocks for a plain graph: with its families, its App form, and what its loaders offer."""
+    built = with_families(builder(path).build())
+    return numbered(with_form(complete(built, json.loads(OFFERS.read_text("utf-8")))))
 
 
 def former() -> dict[str, dict[str, int]]:
@@ -69,11 +72,19 @@ def library() -> dict[str, dict[str, Any]]:
     return blueprints(made(next(path for path in ALL_PLAIN if path.stem.startswith(f"{plan['graph']}.v"))), plan)
 
 
+def _bare(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a plain graph without what this tool adds by itself: the App form, labels, and what loaders offer."""
+    plain["extra"].pop("linearData", None)
+    for node in plain["nodes"]:
+        node.get("properties", {}).pop("models", None)
+    return without_labels(plain)
+
+
 def main(names: list[str]) -> int:
     """Write the graphs of these names, or all."""
     for path in ALL_PLAIN:
         if not names or path.stem.rpartition(".v")[0] in names:
-            path.write_text(in_lines(json.loads(path.read_text("utf-8"))), "utf-8")
+            path.write_text(in_lines(_bare(json.loads(path.read_text("utf-8")))), "utf-8")
             (WORKFLOWS / path.name).write_text(in_lines(made(path)), "utf-8")
     FORMER.write_text(in_lines(former()), "utf-8")
     for name, graph in library().items():

@@ -21,7 +21,7 @@ from portrait_studio.runner.demo.studio import example_photos
 STAGES = ["text-to-image", "face-detail", "tone", "face-detail-2", "upscale"]
 # As short as a training can be: one step on small pictures. What the full one reaches is measured in benchmarks/.
 SHORT = (
-    *(("trigger", "n0ra"), ("class_word", "woman"), ("preset", "pocket-quick")),
+    *(("trigger", "n0ra"), ("class_word", "woman"), ("look", "red hair, fair skin"), ("preset", "pocket-quick")),
     *(("steps", "1"), ("resolution", "128"), ("width", "128"), ("height", "128"), ("portraits", "2")),
     ("sample_steps", "4"),
 )
@@ -46,7 +46,7 @@ def test_the_demo_trains_and_leaves_a_portrait_every_stage_a_sheet_and_a_whole_r
     assert sorted(report["files"]) == sorted(file.name for file in folder.iterdir())
     assert report["host"]["version"]
     assert report["checkpoint"] == "pocket.safetensors"
-    assert report["graph"] == {"name": "portrait-starter", "version": "1.2.0"}
+    assert report["graph"] == {"name": "portrait-starter", "version": "1.3.0"}
     assert report["parameters"]["seed"] == 4
     assert [stage["name"] for stage in report["stages"]] == STAGES
     for stage in report["stages"]:
@@ -67,6 +67,8 @@ def test_the_demo_trains_and_leaves_a_portrait_every_stage_a_sheet_and_a_whole_r
     kept = subjects.load(training.name, comfyui / "models" / "portrait_studio" / "subjects")
     assert kept.lora
     assert kept.prompt_words == "n0ra woman"
+    assert kept.look == "red hair, fair skin"
+    assert kept.card["base"]["checkpoint"] == "pocket.safetensors"
     assert report["parameters"]["subject"] == training.name
     trained = report["training"]
     assert (trained["subject"], trained["reused"]) == (training.name, False)

@@ -1,8 +1,11 @@
 // Our graphs begin with small models of our own, which a pack from the Registry does not carry. Where a graph of ours is
-// opened without them, this offers both ways on: put them together, or real models instead. Nothing happens unasked.
+// opened without them, this offers both ways on: put them together, or real models instead. Nothing happens unasked. Where
+// a real family was chosen (family.js), it lists the files of it that are not there.
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
+import { CHOSEN, choose, families } from "./family.js";
 import { element, korean, root } from "./page.js";
+import { choices, isPocket, placed, shown } from "./places.js";
 
 const NODE = "PortraitPocketModels";
 const NOWHERE = "not on this ComfyUI";
@@ -18,6 +21,8 @@ const WORDS = {
     releases: "Releases",
     real: "Real models, for portraits of people",
     use: "Set the graph to the real models",
+    family: "Set the graph to",
+    lacks: "Files of this family that are not here (put them into the folders, then press r):",
     rename: "save as",
     close: "Close",
   },
@@ -31,12 +36,13 @@ const WORDS = {
     releases: "릴리스",
     real: "실제 모델, 실제 사람의 인물 사진용",
     use: "그래프를 실제 모델로 바꾸기",
+    family: "그래프를 바꾸기:",
+    lacks: "이 계열의 파일 가운데 없는 것 (폴더에 넣고 r을 누르세요):",
     rename: "저장할 이름",
     close: "닫기",
   },
 };
 
-const isPocket = (file) => file.startsWith("pocket") && file.endsWith(".safetensors");
 const words = () => (korean() ? WORDS.ko : WORDS.en);
 const size = (bytes) => (bytes > 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.round(bytes / 1e6)} MB`);
 
@@ -44,26 +50,6 @@ const size = (bytes) => (bytes > 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Mat
 function facts(model) {
   const known = [model.size && size(model.size), model.license].filter(Boolean);
   return known.length ? ` (${known.join(", ")})` : "";
-}
-
-function choices(widget) {
-  const values = widget.options?.values;
-  return (typeof values === "function" ? values() : values) ?? [];
-}
-
-// Every node with the blocks on the way to it: the nodes of a block are there once for each block of its kind.
-function placed(graph, way = []) {
-  return (graph?.nodes ?? []).flatMap((node) => [{ node, way }, ...placed(node.subgraph, [...way, node])]);
-}
-
-// The widget of a node in a block, and the widgets of the blocks around it that show it; the last one is what counts.
-function shown(node, widget, way) {
-  const id = node.inputs?.find((input) => input.widget?.name === widget.name)?.link;
-  const link = id == null ? undefined : (node.graph.getLink?.(id) ?? node.graph.links?.get?.(id) ?? node.graph.links?.[id]);
-  const block = way.at(-1);
-  const port = block && Number(link?.origin_id) === -10 ? node.graph.inputs?.[link.origin_slot]?.name : undefined;
-  const outer = port && block.widgets?.find((one) => one.name === port);
-  return outer ? [widget, ...shown(block, outer, way.slice(0, -1))] : [widget];
 }
 
 function loaders() {
@@ -127,8 +113,10 @@ async function make(from, pressed, status) {
   pressed.disabled = false;
 }
 
-async function setReal(found) {
-  for (const { widget, widgets, models } of found) {
+async function setReal(found, family) {
+  if (family) choose(family);
+  // A graph from before there were families has only its files changed.
+  else for (const { widget, widgets, models } of found) {
     if (models.length && isPocket(widget.value)) widgets.forEach((one) => (one.value = models[0].name));
   }
   // Loaded again, ComfyUI itself offers to download what is missing now.
@@ -137,19 +125,26 @@ async function setReal(found) {
 
 let panel;
 
-function offer() {
-  panel?.remove();
-  const found = loaders();
-  const missing = found.filter((one) => one.missing && isPocket(one.widget.value));
-  if (!missing.length) return;
-  const say = words();
+function opened() {
   panel = element("div", {
     position: "fixed", left: "80px", bottom: "80px", zIndex: 1000, width: "520px", maxWidth: "calc(100vw - 120px)",
     maxHeight: "70vh", overflow: "auto", padding: "14px 16px", borderRadius: "10px", background: "#1f2328",
     color: "#eee", border: "1px solid #555", font: "13px/1.45 sans-serif", boxShadow: "0 6px 24px #000a",
   });
   panel.id = "portrait-studio-models";
-  panel.append(element("div", { fontWeight: "bold", fontSize: "14px" }, say.title));
+  panel.append(element("div", { fontWeight: "bold", fontSize: "14px" }, words().title));
+  app.canvas.canvas.parentElement.append(panel);
+}
+
+const closing = () => button(words().close, () => panel.remove());
+
+function offer() {
+  panel?.remove();
+  const found = loaders();
+  const missing = found.filter((one) => one.missing && isPocket(one.widget.value));
+  if (!missing.length) return;
+  const say = words();
+  opened();
   panel.append(element("div", { marginTop: "8px" }, say.pocket));
   panel.append(element("div", { opacity: 0.8 }, [...new Set(missing.map((one) => one.widget.value))].join(", ")));
   const status = element("div", { marginTop: "4px" });
@@ -161,15 +156,34 @@ function offer() {
     panel.append(button(say.releases, () => window.open(RELEASES, "_blank", "noopener")));
   }
   panel.append(status, element("div", { marginTop: "10px" }, say.real));
-  panel.append(...distinct(missing.flatMap((one) => one.models)).map(link));
-  panel.append(button(say.use, () => setReal(found)), button(say.close, () => panel.remove()));
-  app.canvas.canvas.parentElement.append(panel);
+  const models = distinct(missing.flatMap((one) => one.models));
+  const real = Object.entries(families()).filter(([family]) => family !== "pocket");
+  for (const [family, values] of real) {
+    panel.append(element("div", { marginTop: "6px", fontWeight: "bold" }, family));
+    panel.append(...models.filter((model) => Object.values(values).includes(model.name)).map(link));
+    panel.append(button(`${say.family} ${family}`, () => setReal(found, family)));
+  }
+  if (!real.length) panel.append(...models.map(link), button(say.use, () => setReal(found)));
+  panel.append(closing());
+}
+
+// After the choice of a family: what of it is not on this ComfyUI.
+function lacking() {
+  offer();
+  const missing = loaders().filter((one) => one.missing && !isPocket(one.widget.value));
+  const models = distinct(missing.flatMap((one) => one.models.filter((model) => model.name === one.widget.value)));
+  if (!models.length || panel?.isConnected) return;
+  opened();
+  panel.append(element("div", { marginTop: "8px" }, words().lacks), ...models.map(link), closing());
 }
 
 const name = "PortraitStudio.MissingModels";
 // A second copy of the pack brings a second copy of this file.
 if (!app.extensions.some((extension) => extension.name === name)) app.registerExtension({
   name,
+  setup() {
+    document.addEventListener(CHOSEN, lacking);
+  },
   async afterConfigureGraph() {
     // The lists of a graph that is being opened settle in the next frames.
     setTimeout(offer, 300);

@@ -31,6 +31,8 @@ INFO = RECORDED["object_info"]
 RELEASED = [FROZEN / name for name in HASHES]
 STARTER = ROOT / "workflows" / "portrait-starter.v1.json"
 PLAIN = ROOT / "tests" / "workflows" / "plain" / "portrait-starter.v1.json"
+"""The starter of today, without its blocks."""
+BEFORE = FROZEN / "portrait-starter.1.1.0.json"
 """The starter as it was before its nodes went into blocks."""
 PRERELEASE = FROZEN / "portrait-starter.0.9.0.json"
 
@@ -64,15 +66,17 @@ def test_a_released_graph_still_runs_and_so_does_what_it_migrates_to(file, host)
     for graph in (old, new):
         assert [finding for finding in graphs.check(graph, info) if finding.level == "error"] == []
     shipped = graphs.read(present(migration.newest(graphs.declared(old)["name"])))
-    known, seeds = graphs.parameters(shipped), {}
-    if "seed" in known:  # a graph may be shipped with a better one; the user's stays
-        seeds = {"seed": graphs.parameters(old)["seed"].default}
-    wanted = graphs.apply(graphs.to_api(shipped, info), known, seeds)
+    known, mine = graphs.parameters(shipped), graphs.parameters(old)
+    # A graph may be shipped with a better seed; the user's stays. Their prompt names the hair itself, and no family is
+    # chosen for them.
+    kept = {name: mine[name].default for name in ("seed", "prompt") if name in known}
+    kept |= {name: value for name, value in (("look", ""), ("family", "custom")) if name in known}
+    wanted = graphs.apply(graphs.to_api(shipped, info), known, kept)
     assert meanings(graphs.to_api(new, info)) == meanings(without_kits(wanted))
 
 
 def test_the_graph_from_before_the_release_becomes_the_released_one():
-    released = json.loads((FROZEN / "portrait-starter.1.1.0.json").read_text("utf-8"))
+    released = migration.migrate(graphs.read(FROZEN / "portrait-starter.1.1.0.json")).data
     made = migration.migrate(graphs.read(PRERELEASE))
     assert (made.old, made.new) == ("0.9.0", graphs.declared(graphs.read(STARTER))["version"])
     assert made.data["nodes"] == released["nodes"]
@@ -116,9 +120,8 @@ def test_a_graph_out_of_a_picture_names_no_widgets_and_migrates_all_the_same():
 
 
 def test_a_graph_that_asks_for_older_pocket_models_asks_for_todays_after_migration():
-    data = json.loads(PLAIN.read_text("utf-8"))
+    data = json.loads(BEFORE.read_text("utf-8"))
     studio = data["extra"]["portrait_studio"]
-    studio["version"] = "1.1.0"
     old = {"name": "pocket.safetensors", "directory": "checkpoints", "hash": "b" * 64}
     node(data, 1)["properties"]["models"] = [old]
     node(data, 2)["properties"] = None
@@ -137,11 +140,14 @@ def test_a_graph_that_asks_for_older_pocket_models_asks_for_todays_after_migrati
 
 
 def test_a_graph_from_before_the_blocks_keeps_its_nodes_and_every_parameter_finds_them():
-    data = json.loads(PLAIN.read_text("utf-8"))
-    data["extra"]["portrait_studio"]["version"] = "1.1.1"
+    data = json.loads(BEFORE.read_text("utf-8"))
     node(data, 55)["widgets_values"][2] = 9
     made = migration.migrate(graphs.parse(data, "older"))
-    assert made.data["nodes"] == data["nodes"]
+    changed_by_a_step = {1, 2, 14}
+    for one in data["nodes"]:
+        if one["id"] not in changed_by_a_step:
+            assert node(made.data, one["id"]) == one
+    assert len(made.data["nodes"]) == len(data["nodes"]) + 1
     new = graphs.parse(made.data, "migrated")
     shipped = graphs.parameters(graphs.read(STARTER))
     known = graphs.parameters(new)
@@ -282,6 +288,9 @@ def second(tmp_path) -> Path:
     seed_node = studio["parameters"]["seed"]["targets"][0]["node"]
     before = json.loads(PRERELEASE.read_text("utf-8"))
     node(data, seed_node)["widgets_values"] = node(before, seed_node)["widgets_values"]
+    node(data, 12)["widgets_values"] = node(before, 12)["widgets_values"]
+    node(data, 2)["widgets_values"][-1] = ""
+    node(data, 90)["widgets_values"] = ["custom"]
     studio |= {"version": "2.0.0", "parameters": {}}
     for one in data["nodes"]:
         if one["type"] == "KSampler":
@@ -318,6 +327,53 @@ def test_two_steps_lead_over_a_major_version_whatever_the_graph_names(second, ch
         assert node(made.data, one["id"])["type"] == one["type"]
         assert node(made.data, one["id"])["widgets_values"] == one["widgets_values"]
     assert ends(made.data)
+
+
+def test_an_older_graph_gets_the_choice_of_a_family_without_a_changed_value():
+    made = migration.migrate(graphs.read(BEFORE)).data
+    assert node(made, 90)["widgets_values"] == ["custom"]
+    links = {link[0]: link for link in made["links"]}
+    model, family = node(made, 2)["inputs"][0], node(made, 90)["inputs"][0]
+    assert [links[one["link"]][1] for one in (model, family)] == [90, 1]
+    assert node(made, 2)["widgets_values"] == ["none", 1, 1, "portrait photo of a woman", ""]
+    assert node(made, 12) == node(json.loads(BEFORE.read_text("utf-8")), 12)
+    assert links[node(made, 14)["inputs"][2]["link"]][1:3] == [2, 3]
+    assert ends(made)
+    graph = graphs.parse(made, "older")
+    assert graphs.with_family(graph, {"family": "SD1.5"})["detail_size"] == 512
+
+
+def test_a_graph_of_blocks_gets_the_subject_of_its_prompt_out_of_the_kit():
+    made = json.loads(STARTER.read_text("utf-8"))
+    definitions = {one["name"]: one for one in made["definitions"]["subgraphs"]}
+    for name, kinds in {"Checkpoint": {90}, "Prompt": set()}.items():
+        level = definitions[name]
+        for gone in [one for one in level["nodes"] if one["id"] in kinds]:
+            output = node(level, 1)["outputs"][0]
+            operations._unlink(level, output["links"][0])
+            for link in operations._links(level, gone["outputs"][0]["links"]):
+                operations._set(link, "origin_id", 1)
+            output["links"] = gone["outputs"][0]["links"]
+            level["nodes"].remove(gone)
+    old = node(definitions["Prompt"], 14)
+    operations._unlink(definitions["Prompt"], old["inputs"].pop()["link"])
+    old |= {"type": "StringConcatenate", "widgets_values": ["", "", ", "]}
+    for slot, name in zip(old["inputs"], ("string_a", "string_b"), strict=True):
+        slot |= {"name": name, "widget": {"name": name}}
+    old["inputs"].append({"name": "delimiter", "type": "STRING", "widget": {"name": "delimiter"}, "link": None})
+    who = node(definitions["Who"], 2)
+    who["widgets_values"].pop()
+    operations._unlink(definitions["Who"], who["inputs"].pop()["link"])
+    made["extra"]["portrait_studio"]["version"] = "1.2.0"
+    del made["extra"]["portrait_studio"]["parameters"]["family"]
+    del made["extra"]["portrait_studio"]["parameters"]["look"]
+    new = migration.migrate(graphs.parse(made, "saved")).data
+    levels = {one["name"]: one for one in new["definitions"]["subgraphs"]}
+    prompt = levels["Prompt"]
+    links = {link["id"]: link for link in prompt["links"]}
+    assert node(prompt, links[node(prompt, 14)["inputs"][2]["link"]]["origin_id"])["type"] == "PortraitOpenKit"
+    assert node(levels["Checkpoint"], 90)["widgets_values"] == ["custom"]
+    assert {"family", "look"} <= set(new["extra"]["portrait_studio"]["parameters"])
 
 
 def test_a_picture_of_a_changed_class_is_refused_where_the_table_does_not_say_how_it_was(second):
