@@ -69,4 +69,12 @@ def test_the_oldest_comfyui_asked_for_is_the_oldest_that_was_tried():
     assert f'OLDEST = "{rows[0]["version"]}"' in (ROOT / "__init__.py").read_text("utf-8")
     for row in rows:
         assert {"version", "tree", "with"} <= set(row)
-        assert ("ran" in row) == ("when" in row) == ("passed" in row) == ("failed" in row)
+        assert len({name in row for name in ("ran", "when", "passed", "failed", "skipped")}) == 1
+        assert bool(row.get("failed")) == bool(row.get("failing"))
+
+
+def test_the_doctor_calls_those_newer_than_the_newest_that_was_counted():
+    rows = tomllib.loads((ROOT / "tests" / "hosts.toml").read_text("utf-8"))["host"]
+    counted = [row["version"] for row in rows if "ran" in row]
+    known = tomllib.loads((ROOT / "runner" / "doctor" / "knowledge.toml").read_text("utf-8"))["host"]
+    assert (known["minimum"], known["tried"]) == (rows[0]["version"], counted[-1])

@@ -122,7 +122,7 @@ def test_a_folder_that_does_not_run_is_looked_at_all_the_same(installation, grap
 
 
 @pytest.mark.parametrize(
-    ("version", "level"), [("0.3.74", "error"), ("0.3.75", "ok"), ("0.4.0", "note"), ("", "warning")]
+    ("version", "level"), [("0.3.74", "error"), ("0.3.75", "ok"), ("0.33.0", "ok"), ("0.34.0", "note"), ("", "warning")]
 )
 def test_a_host_older_or_newer_than_those_tried_is_told(installation, version, level):
     (installation / "comfyui_version.py").write_text(f'__version__ = "{version}"\n' if version else "")
