@@ -192,11 +192,14 @@ def trainings(job: dict[str, Any], dynamic: bool) -> None:
     """Train the cases one after the other."""
     import torch
 
+    from portrait_studio.trainer import lora, native
     from portrait_studio.trainer.cuda_graphs import recording_works
 
+    if job.get("unfused"):
+        lora.usable = native.usable = lambda device: False
     for name in job["cases"]:
         case = CASES[name]
-        settings = settings_of(case, job["small"])
+        settings = settings_of(case, job["small"]).with_changes(job.get("changes", {}))
         began = first = clock = time.perf_counter()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()

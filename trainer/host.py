@@ -6,7 +6,12 @@ it is called against the ComfyUI that the tests run on. What is read off a MODEL
 
 from comfy.clip_model import CLIPLayer  # sums in place, which gradients do not survive; its forward is replaced
 from comfy.k_diffusion.sampling import get_sigmas_karras, sample_dpmpp_2m  # samples look as KSampler's
-from comfy.ldm.modules.attention import SpatialTransformer  # a LoRA changes the layers inside
+from comfy.ldm.modules.attention import (
+    GEGLU,  # the gate of a feed-forward layer, done in one pass on a card
+    BasicTransformerBlock,  # the block, whose sums and normalisations are one pass each on a card
+    CrossAttention,  # whose queries, keys and values are one product on a card
+    SpatialTransformer,  # a LoRA changes the layers inside
+)
 from comfy.ldm.modules.diffusionmodules.openaimodel import (
     Downsample,  # a LoRA with convolutions changes these three too
     ResBlock,
@@ -36,9 +41,12 @@ from comfy.weight_adapter.lora import LoRAAdapter  # says whether a subject's Lo
 from comfy_execution.graph_utils import ExecutionBlocker  # stops a graph that has no photo to go on with
 
 __all__ = [
+    "GEGLU",
     "SD15",
     "SDXL",
+    "BasicTransformerBlock",
     "CLIPLayer",
+    "CrossAttention",
     "Downsample",
     "ExecutionBlocker",
     "InterruptProcessingException",

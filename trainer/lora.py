@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from ..portrait.errors import PortraitError
+from . import low_rank
+from .fused.works import usable
 
 DOWN, UP, ALPHA = ".lora_down.weight", ".lora_up.weight", ".alpha"
 
@@ -39,7 +42,13 @@ class Adapter:
         down = torch.rand((self.rank, *weight.shape[1:]), generator=generator).mul_(2 * bound).sub_(bound)
         self.down = down.to(weight.device).requires_grad_()
         self.up = torch.zeros(out, self.rank, *(1 for _ in weight.shape[2:]), device=weight.device).requires_grad_()
-        self.layer = layer
+        self.layer: Any = layer
+        self.fused = usable(weight.device)
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The layer's own weight."""
+        return self.layer.weight
 
     @property
     def scale(self) -> float:
@@ -52,16 +61,40 @@ class Adapter:
         `plain` is the layer's own forward, which the further arguments are for.
         """
         layer = self.layer
-        if isinstance(layer, nn.Conv2d):
-            y = plain(x, *args, **kw)
-            down, up = self._factors(y.dtype)
-            inner = functional.conv2d(x.to(y.dtype), down, None, layer.stride, layer.padding, layer.dilation)
-            return y + functional.conv2d(inner, up)
-        rows = x.reshape(-1, x.shape[-1])
+        if not isinstance(layer, nn.Conv2d):
+            return self._linear(plain, x.reshape(-1, x.shape[-1]), *args, **kw).view(*x.shape[:-1], -1)
+        if self.fused and layer.kernel_size == layer.stride == (1, 1):
+            places = x.permute(0, 2, 3, 1)
+            rows = self._linear(plain, places.reshape(-1, x.shape[1]))
+            return rows.view(*places.shape[:-1], -1).permute(0, 3, 1, 2)
+        y = plain(x, *args, **kw)
+        down, up = self._factors(y.dtype)
+        inner = functional.conv2d(x.to(y.dtype), down, None, layer.stride, layer.padding, layer.dilation)
+        return y + functional.conv2d(inner, up)
+
+    def as_linear(self) -> low_rank.Layer:
+        """Return the layer and its change as those of a linear layer."""
+        weight, down, up = (one.flatten(1) for one in (self.weight, self.down, self.up))
+        return low_rank.Layer(weight, self.layer.bias, down, up, self.scale)
+
+    def merges(self, precision: torch.dtype) -> bool:
+        """Return whether the layer is the faster one in this precision with the change added to its weight."""
+        fits = self.fused and precision == torch.bfloat16 == self.weight.dtype
+        return fits and low_rank.merging_pays(len(self.up), self.down.shape[1], self.rank)
+
+    def _linear(
+        self, plain: Callable[..., torch.Tensor], rows: torch.Tensor, *args: object, **kw: object
+    ) -> torch.Tensor:
+        if self.merges(rows.dtype):
+            from .fused import merged
+
+            return merged.linear(rows, self.as_linear())
+        if rows.dtype == self.weight.dtype and not _autocast(rows.device):
+            return low_rank.linear(rows, self.as_linear())
         y = plain(rows, *args, **kw)
         down, up = self._factors(y.dtype)
         # In place, within the product: a sum of its own would read and write the whole output once more.
-        return y.addmm_(rows.to(y.dtype) @ down.t(), up.t()).view(*x.shape[:-1], -1)
+        return y.addmm_(rows.to(y.dtype) @ down.t(), up.t())
 
     def _factors(self, precision: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         return self.down.to(precision), (self.up * self.scale).to(precision)
@@ -89,11 +122,12 @@ class Lora:
         """Make the layers give their changed output; the layers are as before afterwards, whatever happens."""
         for adapter in self.adapters.values():
             adapter.layer.forward = _changed(adapter, adapter.layer.forward)
+            adapter.layer.adapter = adapter
         try:
             yield
         finally:
             for adapter in self.adapters.values():
-                del adapter.layer.forward
+                del adapter.layer.forward, adapter.layer.adapter
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return copies of all tensors on the CPU under kohya's keys."""
@@ -150,6 +184,10 @@ class Average:
     def _set(self, values: list[torch.Tensor]) -> None:
         for tensor, value in zip(self.lora.parameters(), values, strict=True):
             tensor.copy_(value)
+
+
+def _autocast(device: torch.device) -> bool:
+    return device.type != "meta" and torch.is_autocast_enabled(device.type)
 
 
 def _changed(adapter: Adapter, forward: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:

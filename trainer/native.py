@@ -19,8 +19,10 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from . import channels_last, host
+from .attention import attention
 from .copies import ModelError, weights
 from .cuda_graphs import Recorded, recording_works
+from .fused.works import usable
 from .text_encoder import EncodedPrompt, TrainedText
 
 FAMILIES = {host.SDXL: "sdxl", host.SD15: "sd15"}
@@ -83,6 +85,10 @@ class NativeModel:
             self.sigmas = model.get_model_object("model_sampling").sigmas.detach().clone().float().to(self.device)
             self.unet, self.fingerprint = _unet(model, self.device, self.dtype)
             channels_last.keep(self.unet)
+            if usable(self.device) and not compiled:
+                from .fused.unet import quicken
+
+                quicken(self.unet)
             if checkpointing:
                 _forget_activations(self.unet)
             if compiled:
@@ -291,12 +297,9 @@ def _unet_layers(model: Any, unet: nn.Module, kind: str, convolutions: bool) -> 
     }
 
 
-def _attention(plain: Callable, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int, *_: Any, **__: Any):
-    """Attention `[B, N, heads * d]` by torch, which has a gradient everywhere; stands in for the host's `plain`."""
-    b, width = q.shape[0], q.shape[2]
-    q, k, v = (part.view(b, -1, heads, width // heads).transpose(1, 2) for part in (q, k, v))
-    mixed = nn.functional.scaled_dot_product_attention(q, k, v)
-    return mixed.transpose(1, 2).reshape(b, -1, width)
+def _attention(_: Callable, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int, *__: Any, **___: Any):
+    """Stands in for the host's own, which has no gradient everywhere."""
+    return attention(q, k, v, heads)
 
 
 def _forget_activations(unet: nn.Module) -> None:

@@ -1,0 +1,66 @@
+"""Linear layers whose LoRA is added to their weight for the pass: one product instead of three, no sums of outputs.
+
+Each pass reads and writes a layer's output once; the gradient of both factors comes of the gradient of the whole
+weight. That is more arithmetic for a small rank and less for a large one; low_rank.merging_pays says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import triton
+from torch.nn import functional
+
+from ..low_rank import Layer, scaled_product
+from . import kernels
+
+_SIZE = 1024
+
+
+def linear(rows: torch.Tensor, layer: Layer) -> torch.Tensor:
+    """Return the layer's output `[N, out]` for `rows` `[N, in]`, with gradients of the rows and both factors."""
+    return _Merged.apply(rows, (layer.scale,), layer.weight, layer.bias, layer.down, layer.up)[0]
+
+
+def linears(rows: torch.Tensor, layers: Sequence[Layer]) -> tuple[torch.Tensor, ...]:
+    """Return the outputs of layers without bias that read the same `rows`, by one product."""
+    scales = tuple(layer.scale for layer in layers)
+    return _Merged.apply(rows, scales, *(part for layer in layers for part in layer[:4]))
+
+
+def merge(weight: torch.Tensor, change: torch.Tensor, out: torch.Tensor) -> None:
+    """Write `weight + change` in bfloat16, exact in the mean over places, the weight itself where nothing changes."""
+    kernels.merge[(triton.cdiv(out.numel(), _SIZE),)](
+        weight.contiguous(), change.contiguous(), out, out.numel(), SIZE=_SIZE
+    )
+
+
+class _Merged(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: torch.Tensor, scales: tuple[float, ...], *flat: Any) -> tuple[torch.Tensor, ...]:
+        parts = [Layer(*flat[4 * at : 4 * at + 4], scale) for at, scale in enumerate(scales)]
+        sizes = [part.weight.shape[0] for part in parts]
+        whole = parts[0].weight.new_empty(sum(sizes), rows.shape[1])
+        factors = []
+        for part, own in zip(parts, whole.split(sizes), strict=True):
+            down, up = part.down.to(rows.dtype), part.up.to(rows.dtype)
+            merge(part.weight, scaled_product(up, down, part.scale), own)
+            factors += [down, up]
+        ctx.save_for_backward(rows, whole, *factors)
+        ctx.scales, ctx.sizes, ctx.precision = scales, sizes, parts[0].down.dtype
+        return functional.linear(rows, whole, parts[0].bias).split(sizes, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
+        rows, whole, *factors = ctx.saved_tensors
+        below, answers = None, []
+        for at, (above, own) in enumerate(zip(gradients, whole.split(ctx.sizes), strict=True)):
+            if ctx.needs_input_grad[0]:
+                below = above @ own if below is None else below.addmm_(above, own)
+            slope, (down, up) = above.t() @ rows, factors[2 * at : 2 * at + 2]
+            of_down = scaled_product(up.t(), slope, ctx.scales[at])
+            of_up = scaled_product(slope, down.t(), ctx.scales[at])
+            answers += [None, None, of_down.to(ctx.precision), of_up.to(ctx.precision)]
+        return below, None, *answers
