@@ -77,7 +77,7 @@ PACKAGES = {  # the module's name, where the package is called otherwise
     "yaml": "pyyaml",
 }
 # Optional: asked for where they are used, with a sentence when missing.
-GUARDED = {"insightface", "pillow-heif", "c2pa", "celery", "redis", "onnxruntime", "cv2"}
+GUARDED = {"triton", "insightface", "pillow-heif", "c2pa", "celery", "redis", "onnxruntime", "cv2"}
 OF_THE_HOST = HOST_MODULES | {"torch"}
 
 

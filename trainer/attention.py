@@ -23,7 +23,7 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int) -> 
     return mixed.transpose(1, 2).reshape(batch, -1, width)
 
 
-def _quickest(device: torch.device) -> contextlib.AbstractContextManager[None]:
+def _quickest(device: torch.device) -> contextlib.AbstractContextManager[object]:
     """Return what asks torch for the quickest way meanwhile; hosts and versions of torch differ in what they prefer."""
     if device.type != "cuda" or "set_priority" not in inspect.signature(choices.sdpa_kernel).parameters:
         return contextlib.nullcontext()

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import triton
 from torch.nn import functional
 
 from ..low_rank import Layer, scaled_product
-from . import kernels
+from . import kernels as jit
+from . import tiles
 
+kernels: Any = jit  # Triton types what it compiles as the functions that were written
 _SIZE = 1024
 
 
@@ -27,12 +28,13 @@ def linear(rows: torch.Tensor, layer: Layer) -> torch.Tensor:
 def linears(rows: torch.Tensor, layers: Sequence[Layer]) -> tuple[torch.Tensor, ...]:
     """Return the outputs of layers without bias that read the same `rows`, by one product."""
     scales = tuple(layer.scale for layer in layers)
-    return _Merged.apply(rows, scales, *(part for layer in layers for part in layer[:4]))
+    flat: Any = [part for layer in layers for part in layer[:4]]
+    return _Merged.apply(rows, scales, *flat)
 
 
 def merge(weight: torch.Tensor, change: torch.Tensor, out: torch.Tensor) -> None:
     """Write `weight + change` in bfloat16, exact in the mean over places, the weight itself where nothing changes."""
-    kernels.merge[(triton.cdiv(out.numel(), _SIZE),)](
+    kernels.merge[(tiles.parts(out.numel(), _SIZE),)](
         weight.contiguous(), change.contiguous(), out, out.numel(), SIZE=_SIZE
     )
 
@@ -40,7 +42,8 @@ def merge(weight: torch.Tensor, change: torch.Tensor, out: torch.Tensor) -> None
 class _Merged(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: torch.Tensor, scales: tuple[float, ...], *flat: Any) -> tuple[torch.Tensor, ...]:
-        parts = [Layer(*flat[4 * at : 4 * at + 4], scale) for at, scale in enumerate(scales)]
+        rest = zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], scales, strict=True)
+        parts = [Layer(weight, bias, down, up, scale) for weight, bias, down, up, scale in rest]
         sizes = [part.weight.shape[0] for part in parts]
         whole = parts[0].weight.new_empty(sum(sizes), rows.shape[1])
         factors = []

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import triton
 
-from . import kernels
+from . import kernels as jit
+from . import tiles
 
+kernels: Any = jit  # Triton types what it compiles as the functions that were written
 CHUNK = 256  # rows of which one program makes a sum
 TILE = 64  # rows and channels that a program holds at once
 
@@ -68,7 +69,7 @@ class _GroupNorm(torch.autograd.Function):
         each = channels // groups
         kernels.group_factors[(groups, batch)](
             sums, sums if plus is None else plus, weight, bias, mean, inverse, factor, term, count, channels, each,
-            epsilon, EACH=triton.next_power_of_2(each), PLUS=plus is not None,
+            epsilon, EACH=tiles.power_of_two(each), PLUS=plus is not None,
         )  # fmt: skip
         answer = torch.empty_like(rows)
         kernels.group_apply[_tiles(rows)](
@@ -92,7 +93,7 @@ class _GroupNorm(torch.autograd.Function):
         each = channels // groups
         kernels.group_slopes[(groups, batch)](
             sums, sums if plus is None else plus, mean, inverse, factor, slope, offset, count, channels, each,
-            EACH=triton.next_power_of_2(each), PLUS=plus is not None,
+            EACH=tiles.power_of_two(each), PLUS=plus is not None,
         )  # fmt: skip
         below = torch.empty_like(rows)
         kernels.group_apply[_tiles(rows)](
@@ -110,16 +111,16 @@ def _picture(rows: torch.Tensor, shape: torch.Size) -> torch.Tensor:
 
 def _tiles(rows: torch.Tensor) -> tuple[int, int, int]:
     batch, count, channels = rows.shape
-    return triton.cdiv(count, TILE), triton.cdiv(channels, TILE), batch
+    return tiles.parts(count, TILE), tiles.parts(channels, TILE), batch
 
 
 def _sums(rows: torch.Tensor, above: Any = None, factor: Any = None, term: Any = None, silu: bool = False) -> Any:
     """Return two sums of every channel `[B, 2, C]`; what they are of, kernels.group_sums says."""
     batch, count, channels = rows.shape
-    chunks = triton.cdiv(count, CHUNK)
+    chunks = tiles.parts(count, CHUNK)
     sums = rows.new_empty((batch, chunks, 2, channels), dtype=torch.float32)
     given = (rows, rows, sums, sums) if above is None else (rows, above, factor, term)
-    kernels.group_sums[(chunks, triton.cdiv(channels, TILE), batch)](
+    kernels.group_sums[(chunks, tiles.parts(channels, TILE), batch)](
         *given, sums, count, channels, CHUNK=CHUNK, ROWS=TILE, COLS=TILE, BACK=above is not None, SILU=silu
     )
     return sums.sum(1)
@@ -136,7 +137,7 @@ class _AddNorm(torch.autograd.Function):
         normed = torch.empty_like(x)
         channels, count = x.shape[-1], x[..., 0].numel()
         shape = _tile(channels)
-        kernels.add_norm[(triton.cdiv(count, shape["ROWS"]),)](
+        kernels.add_norm[(tiles.parts(count, shape["ROWS"]),)](
             x, x if added is None else added, weight, bias, summed, normed, count, channels, epsilon,
             ADD=added is not None, **shape,
         )  # fmt: skip
@@ -157,7 +158,7 @@ class _AddNorm(torch.autograd.Function):
             below = torch.empty_like(summed)
             channels, count = summed.shape[-1], summed[..., 0].numel()
             shape = _tile(channels)
-            kernels.add_norm_back[(triton.cdiv(count, shape["ROWS"]),)](
+            kernels.add_norm_back[(tiles.parts(count, shape["ROWS"]),)](
                 summed, weight, above, above if beside is None else beside, below, count, channels, ctx.epsilon,
                 BESIDE=beside is not None, **shape,
             )  # fmt: skip
@@ -166,5 +167,5 @@ class _AddNorm(torch.autograd.Function):
 
 def _tile(channels: int) -> dict[str, int]:
     """Return how many rows and numbers of each a program holds: about 2,048 in all."""
-    wide = triton.next_power_of_2(channels)
+    wide = tiles.power_of_two(channels)
     return {"ROWS": max(1, 2048 // wide), "COLS": wide, "num_warps": 4 if wide <= 2048 else 8}

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from .. import host
 from ..attention import attention
-from ..host import GEGLU, BasicTransformerBlock, CrossAttention, ResBlock, SpatialTransformer
 from . import gate, merged, norms
 
 
@@ -19,20 +19,24 @@ def quicken(unet: nn.Module) -> None:
     """Change the layers of a frozen UNet on a card so that they answer the same by fewer passes over memory."""
     for layer in unet.modules():
         if isinstance(layer, nn.GroupNorm):
-            layer.forward = _normed(layer)
-        elif isinstance(layer, GEGLU):
+            _replace(layer, _normed(layer))
+        elif isinstance(layer, host.GEGLU):
             layer.forward = _geglu(layer)
-        elif isinstance(layer, BasicTransformerBlock) and _is_of_sd(layer):
+        elif isinstance(layer, host.BasicTransformerBlock) and _is_of_sd(layer):
             layer.forward = _transformer_block(layer)
-        elif type(layer) is SpatialTransformer:
+        elif type(layer) is host.SpatialTransformer:
             layer.forward = _transformer(layer)
-        elif type(layer) is ResBlock and not (layer.updown or layer.use_scale_shift_norm or layer.skip_t_emb):
+        elif type(layer) is host.ResBlock and not (layer.updown or layer.use_scale_shift_norm or layer.skip_t_emb):
             layer.forward = _residual(layer)
-        elif isinstance(layer, CrossAttention):
+        elif isinstance(layer, host.CrossAttention):
             layer.forward = _attention(layer)
     for layer in unet.modules():  # after the normalisations themselves
         if isinstance(layer, nn.Sequential):
             _activate_within(layer)
+
+
+def _replace(layer: Any, forward: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    layer.forward = forward
 
 
 def _is_of_sd(block: Any) -> bool:
@@ -52,8 +56,8 @@ def _activate_within(layers: nn.Sequential) -> None:
     """Give every group normalisation that silu follows the activation too."""
     for first, second in itertools.pairwise(layers):
         if isinstance(first, nn.GroupNorm) and isinstance(second, nn.SiLU):
-            first.forward = functools.partial(_silu_of_norm, first)
-            second.forward = _itself
+            _replace(first, functools.partial(_silu_of_norm, first))
+            _replace(second, _itself)
 
 
 def _silu_of_norm(layer: nn.GroupNorm, x: torch.Tensor) -> torch.Tensor:
@@ -112,7 +116,7 @@ def _attention(layer: Any) -> Callable[..., torch.Tensor]:
     def forward(x: torch.Tensor, context: Any = None, value: Any = None, mask: Any = None, **_: Any) -> torch.Tensor:
         assert value is None, "a frozen UNet has no patches"
         assert mask is None, "nor masks"
-        adapters = [getattr(one, "adapter", None) for one in inputs]
+        adapters: list[Any] = [getattr(one, "adapter", None) for one in inputs]
         if context is None and all(one is not None and one.merges(x.dtype) for one in adapters):
             together = merged.linears(x.reshape(-1, x.shape[-1]), [one.as_linear() for one in adapters])
             q, k, v = (part.view(*x.shape[:-1], -1) for part in together)
