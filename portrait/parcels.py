@@ -24,7 +24,8 @@ FOLDER = "portrait-studio-parcels"
 """The sub-folder of a host's temporary folder that parcels are left in, going out and coming in."""
 PARTS = {"card": CARD, "lora": LORA, "references": REFERENCES}
 """The files of a subject by what a parcel calls them; one without reference faces has no references."""
-_PIECE = 1 << 25  # bytes; a host takes an upload of 100 MB unless it is told otherwise
+PIECE = 1 << 25
+"""Bytes of the largest piece; a host takes an upload of 100 MB unless it is told otherwise."""
 _CHUNK = 1 << 22
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -105,7 +106,7 @@ def _cut(part: str, file: Path, folder: Path) -> dict[str, Any]:
         sha256 = digest.hexdigest()
         source.seek(0)
         count = 0
-        while chunk := source.read(_PIECE):
+        while chunk := source.read(PIECE):
             disk.write(folder / piece(sha256, count), chunk)
             count += 1
     return {"sha256": sha256, "bytes": size, "pieces": count}

@@ -86,15 +86,22 @@ def lora_hashes(client: Client, names: Sequence[str], timeout: float) -> dict[st
 
 def _handed_over(name: str, source: Client, timeout: float) -> Parcel:
     told = _shown({"class_type": HAND_OVER, "inputs": {"subject": name}}, source, timeout, "parcel")
+    return parcel_of(name, told, source.address.url)
+
+
+def parcel_of(name: str, told: Mapping[str, Any], url: str) -> Parcel:
+    """Return the parcel that the host at `url` tells of. Raises SubjectError when that is no list of a subject."""
     parts = told.get("parts")
-    found, size = {}, 0
+    found: dict[str, tuple[Any, Any]] = {}
+    size = 0
     for part, one in parts.items() if isinstance(parts, dict) else ():
-        sha256, count, length = (one.get(key) for key in ("sha256", "pieces", "bytes"))
+        row: dict[str, Any] = one if isinstance(one, dict) else {}
+        sha256, count, length = row.get("sha256"), row.get("pieces"), row.get("bytes")
         if part not in parcels.PARTS or not origins.is_hash(sha256) or not _counts(count, length):
-            raise SubjectError(f"The host at {source.address.url} does not tell how it hands over {name!r}.")
-        found[part], size = (sha256, count), size + length
+            raise SubjectError(f"The host at {url} does not tell how it hands over {name!r}.")
+        found[part], size = (sha256, count), size + (length or 0)
     if not {"card", "lora"} <= set(found):
-        raise SubjectError(f"The host at {source.address.url} does not hand over {name!r} whole.")
+        raise SubjectError(f"The host at {url} does not hand over {name!r} whole.")
     return Parcel(name, found, size)
 
 
@@ -102,8 +109,18 @@ def _counts(pieces: Any, length: Any) -> bool:
     return type(pieces) is int and 0 < pieces <= _MOST_PIECES and type(length) is int and length > 0
 
 
+class Sink(io.BytesIO):
+    """Holds one piece. Raises HostError when a host sends more than a piece is."""
+
+    def write(self, data: Any, /) -> int:
+        """Keep the bytes."""
+        if self.tell() + len(data) > parcels.PIECE:
+            raise HostError("The host sends more than a piece of a subject is")
+        return super().write(data)
+
+
 def _piece(source: Client, file: str) -> bytes:
-    sink = io.BytesIO()
+    sink = Sink()
     answer = source.view(file, sink, parcels.FOLDER, "temp")
     if answer.status != 200 or not sink.tell():
         raise HostError(f"The host at {source.address.url} has let go of a piece: it is tried again later")

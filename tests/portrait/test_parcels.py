@@ -74,7 +74,7 @@ def test_a_subject_arrives_as_it_was_and_nothing_stays_between(way, references):
 
 
 def test_a_large_file_goes_in_pieces(way, monkeypatch):
-    monkeypatch.setattr(parcels, "_PIECE", 100)
+    monkeypatch.setattr(parcels, "PIECE", 100)
     stored(way.here)
     hashes = way.hand_over()
     assert len(list(way.folder.glob(f"{hashes['lora']}-*.part"))) > 2
