@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-pytestmark = pytest.mark.host
+pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a card"))]
 
 
@@ -25,7 +25,7 @@ def found(request, comfyui) -> dict:
     script = Path(__file__).with_name("measure.py")
     command = [sys.executable, str(script), request.param, str(seed), str(comfyui)]
     environment = os.environ | ({"TRITON_INTERPRET": "1"} if request.param == "cpu" else {})
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=280, env=environment)
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=580, env=environment)
     assert answer.returncode == 0, f"seed {seed}: {answer.stderr[-3000:]}"
     return json.loads(answer.stdout.splitlines()[-1]) | {"seed": seed}
 
