@@ -46,7 +46,7 @@ def _forward_of(layer: nn.GroupNorm) -> Any:
     return forward
 
 
-def _rows(x: torch.Tensor) -> torch.Tensor:
+def rows_of(x: torch.Tensor) -> torch.Tensor:
     """Return `[B, C, H, W]` as `[B, H * W, C]`, copied only when it is not in channels-last order."""
     return x.permute(0, 2, 3, 1).contiguous().flatten(1, 2)
 
@@ -61,7 +61,7 @@ class _GroupNorm(torch.autograd.Function):
     def forward(
         ctx: Any, x: torch.Tensor, groups: int, weight: torch.Tensor, bias: torch.Tensor, epsilon: float
     ) -> torch.Tensor:
-        rows = _rows(x)
+        rows = rows_of(x)
         fine = torch.promote_types(x.dtype, torch.float32)
         batch, count, channels = rows.shape
         by_group = (batch, groups, channels // groups)
@@ -77,7 +77,7 @@ class _GroupNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         rows, mean, inverse, factor = ctx.saved_tensors
-        above = _rows(gradients[0])
+        above = rows_of(gradients[0])
         batch, count, channels = rows.shape
         by_group = (batch, mean.shape[1], -1)
         # factor is gain * inverse, so these are the group's means of the gradient, and of it times the input.

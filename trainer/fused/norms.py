@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ..channels_last import rows_of
 from . import kernels as jit
 from . import tiles
 
@@ -43,11 +44,6 @@ def add_norm(
     return _AddNorm.apply(x, added, weight, bias, epsilon)
 
 
-def _rows(x: torch.Tensor) -> torch.Tensor:
-    """Return `[B, C, H, W]` as `[B, H * W, C]`, copied only when it is not in channels-last order."""
-    return x.permute(0, 2, 3, 1).contiguous().flatten(1, 2)
-
-
 class _GroupNorm(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -60,7 +56,7 @@ class _GroupNorm(torch.autograd.Function):
         silu: bool,
         plus: torch.Tensor | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        rows = _rows(x)
+        rows = rows_of(x)
         batch, count, channels = rows.shape
         sums = _sums(rows)
         mean, inverse = (rows.new_empty((batch, groups), dtype=torch.float32) for _ in range(2))
@@ -84,7 +80,7 @@ class _GroupNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor | None) -> Any:
         rows, mean, inverse, factor, term, plus = ctx.saved_tensors
-        beside, above = (None if one is None else _rows(one) for one in gradients)
+        beside, above = (None if one is None else rows_of(one) for one in gradients)
         if above is None:
             return gradients[0], None, None, None, None, None, None
         sums = _sums(rows, above, factor, term, ctx.silu)
