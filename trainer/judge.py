@@ -146,13 +146,20 @@ def kept(followed: Sequence[bool], by_base: Sequence[bool]) -> float | None:
 
 
 def best(scores: Sequence[CheckpointScore]) -> CheckpointScore:
-    """Return the score that wins; of equal ones the earlier.
+    """Return the score that wins, of scores in the order of their steps.
 
-    A fusion wins only by the margin of judging.toml over the best checkpoint.
+    A checkpoint that has lost its words can win only where all have. The latest wins unless an earlier one is ahead by
+    more than chance, or the later one copies training photos more often: on pictures that judging never saw, the last
+    checkpoint was better in each close case (benchmarks/results/train_likeness.json). A fusion wins only by the margin
+    of judging.toml over the best checkpoint.
     """
-    single = [score for score in scores if not score.fused]
-    winner = max(single or scores, key=lambda score: score.rank)
-    for fused in (score for score in scores if score.fused and single):
+    single = [score for score in scores if not score.fused] or list(scores)
+    *earlier, winner = [score for score in single if score.rank[0]] or single
+    for score in reversed(earlier):
+        ahead, error = lead(score, winner)
+        if ahead > (0.0 if winner.copies > score.copies else error):
+            winner = score
+    for fused in (score for score in scores if score.fused and not single[0].fused):
         if fused.rank[0] and (not winner.rank[0] or lead(fused, winner)[0] > margin()):
             winner = fused
     return winner
@@ -210,8 +217,8 @@ def loss_levels() -> tuple[float, ...]:
 
 
 def worse_for(scores: Sequence[CheckpointScore]) -> int:
-    """Return how many judged checkpoints have come since the best one."""
-    return len(scores) - 1 - list(scores).index(best(scores)) if scores else 0
+    """Return how many checkpoints were judged after the one whose pictures count for most; of equals the first."""
+    return len(scores) - 1 - list(scores).index(max(scores, key=lambda score: score.rank)) if scores else 0
 
 
 def follows(picture: np.ndarray, face: Face | None, expect: Mapping[str, Any]) -> bool:

@@ -81,8 +81,29 @@ def test_the_likest_wins_unless_it_has_lost_its_words():
     scores = [score(60, 0.5), score(120, 0.7), score(180, 0.8, words=0.5)]
     assert judge.best(scores).step == 120
     assert judge.best([score(60, 0.5, 0.5), score(120, 0.7, 0.6)]).step == 120  # all have: the likest
-    assert judge.best([score(60, 0.7), score(120, 0.7)]).step == 60
     assert judge.worse_for(scores) == 1
+
+
+def test_an_earlier_checkpoint_wins_only_where_it_is_ahead_by_more_than_chance():
+    early, by_chance = pictures(60, 0.8, 0.7, 0.75, 0.8), pictures(120, 0.7, 0.75, 0.78, 0.79)
+    assert early.likeness > by_chance.likeness
+    assert judge.best([early, by_chance]) is by_chance
+    clearly_worse = pictures(180, 0.7, 0.6, 0.66, 0.7)
+    assert judge.best([early, clearly_worse]) is early
+    assert judge.best([early, by_chance, clearly_worse]) is by_chance
+    assert judge.best([pictures(60, 0.9), pictures(120, 0.5)]).step == 120  # one picture decides nothing
+
+
+def test_patience_counts_from_the_checkpoint_that_was_best_so_far_by_chance_or_not():
+    assert judge.worse_for([pictures(60, 0.8, 0.7), pictures(120, 0.7, 0.75), pictures(180, 0.74, 0.7)]) == 2
+    assert judge.worse_for([pictures(60, 0.7), pictures(120, 0.7)]) == 1
+
+
+def test_of_close_ones_the_one_that_copies_more_loses_though_it_came_later():
+    honest = CheckpointScore(60, (0.6, 0.6), (True, True), 1.0, credits=(0.6, 0.6))
+    copied = CheckpointScore(120, (0.99, 0.7), (True, True), 1.0, credits=(0.0, 0.7))
+    assert judge.lead(honest, copied)[0] < judge.lead(honest, copied)[1]
+    assert judge.best([honest, copied]) is honest
 
 
 def test_no_question_is_a_training_caption_and_every_one_has_its_own_seed():
