@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from .archive import tracked
+from .released import frozen
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("runner", "portrait", "trainer", "service")
@@ -113,8 +114,7 @@ def test_the_doctor_has_its_data_and_says_that_nobody_answers(installed, tmp_pat
 
 
 def test_an_older_graph_is_brought_up_to_date_by_the_tables_in_the_wheel(installed, tmp_path):
-    old = tmp_path / "old.json"
-    old.write_bytes((ROOT / "tests" / "released" / "portrait-starter.1.0.0.json").read_bytes())
+    old = frozen.path("portrait-starter.1.0.0.json")
     done = said(installed, tmp_path, "graph", "migrate", old, "--out", tmp_path / "new.json")
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "new.json").read_text("utf-8"))["extra"]["portrait_studio"]["version"] != "1.0.0"

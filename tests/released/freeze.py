@@ -8,15 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from pathlib import Path
 
-HERE = Path(__file__).parent
-HASHES = HERE / "hashes.json"
+from .frozen import HASHES, HERE, freeze
 
 
 def main(names: list[str]) -> None:
     """Copy the shipped graphs of these names, each version once. Raises SystemExit for a name that is not shipped."""
-    known = json.loads(HASHES.read_text("utf-8"))
+    known = dict(HASHES)
     shipped = {}
     for file in (HERE.parents[1] / "workflows").glob("*.json"):
         raw = file.read_bytes()
@@ -30,10 +28,10 @@ def main(names: list[str]) -> None:
         frozen, raw = shipped[name]
         if frozen in known:
             continue
-        (HERE / frozen).write_bytes(raw)
+        freeze(frozen, raw)
         known[frozen] = hashlib.sha256(raw).hexdigest()
         sys.stdout.write(f"{frozen}\n")
-    HASHES.write_text(json.dumps(known, indent=2) + "\n", "utf-8")
+    (HERE / "hashes.json").write_text(json.dumps(known, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

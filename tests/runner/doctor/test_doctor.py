@@ -22,6 +22,7 @@ from portrait_studio.runner.doctor.log import failures, tells_of_a_start
 from portrait_studio.runner.graph import operations
 
 from ...present import present
+from ...released import frozen
 from ..command import invoke, one_sentence
 
 ROOT = Path(__file__).parents[3]
@@ -335,8 +336,7 @@ def test_a_graph_that_cannot_be_used_is_a_finding_of_one_sentence(installation, 
 
 
 def test_an_older_graph_is_told_of_its_migration(installation):
-    file = ROOT / "tests" / "released" / "portrait-starter.0.9.0.json"
-    found = doctor(file, "--comfyui", installation)[1]
+    found = doctor(frozen.path("portrait-starter.0.9.0.json"), "--comfyui", installation)[1]
     (told,) = [row for row in found if row["state"] == "older version"]
     assert "graph migrate" in told["message"]
 

@@ -19,22 +19,21 @@ from portrait_studio.runner.graph import migration, operations, widgets
 from portrait_studio.runner.graph.document import GraphError
 
 from ...present import present
+from ...released import frozen
 from ...workflows.meaning import meanings, without_kits
 from ..command import invoke, one_sentence
 from .conftest import FROZEN as RECORDED
 from .sketch import Sketch
 
 ROOT = Path(__file__).parents[3]
-FROZEN = ROOT / "tests" / "released"
-HASHES = json.loads((FROZEN / "hashes.json").read_text("utf-8"))
 INFO = RECORDED["object_info"]
-RELEASED = [FROZEN / name for name in HASHES]
+RELEASED = [frozen.path(name) for name in frozen.HASHES]
 STARTER = ROOT / "workflows" / "portrait-starter.v1.json"
 PLAIN = ROOT / "tests" / "workflows" / "plain" / "portrait-starter.v1.json"
 """The starter of today, without its blocks."""
-BEFORE = FROZEN / "portrait-starter.1.1.0.json"
+BEFORE = frozen.path("portrait-starter.1.1.0.json")
 """The starter as it was before its nodes went into blocks."""
-PRERELEASE = FROZEN / "portrait-starter.0.9.0.json"
+PRERELEASE = frozen.path("portrait-starter.0.9.0.json")
 
 
 def node(data: dict, identity: int) -> dict:
@@ -48,12 +47,12 @@ def changed(change, file: Path = PRERELEASE) -> graphs.UIGraph:
 
 
 def test_every_frozen_graph_is_listed():
-    assert sorted(HASHES) == sorted(file.name for file in FROZEN.glob("*.json") if file.name != "hashes.json")
+    assert sorted(frozen.HASHES) == sorted(file.stem for file in frozen.HERE.glob("*.gz"))
 
 
 @pytest.mark.parametrize("file", RELEASED, ids=lambda file: file.stem)
 def test_a_released_graph_never_changes(file):
-    assert hashlib.sha256(file.read_bytes()).hexdigest() == HASHES[file.name]
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == frozen.HASHES[file.name]
 
 
 @pytest.mark.host
@@ -76,7 +75,7 @@ def test_a_released_graph_still_runs_and_so_does_what_it_migrates_to(file, host)
 
 
 def test_the_graph_from_before_the_release_becomes_the_released_one():
-    released = migration.migrate(graphs.read(FROZEN / "portrait-starter.1.1.0.json")).data
+    released = migration.migrate(graphs.read(frozen.path("portrait-starter.1.1.0.json"))).data
     made = migration.migrate(graphs.read(PRERELEASE))
     assert (made.old, made.new) == ("0.9.0", graphs.declared(graphs.read(STARTER))["version"])
     assert made.data["nodes"] == released["nodes"]
@@ -385,7 +384,7 @@ def test_a_picture_of_a_changed_class_is_refused_where_the_table_does_not_say_ho
 
 def test_a_link_is_made_only_where_there_is_none_and_both_ends_are_there():
     change = {"do": "connect", "type": "PortraitIdentityScore", "input": "subject", "source": 2, "output": "subject"}
-    data = json.loads((FROZEN / "portrait-starter.1.0.0.json").read_text("utf-8"))
+    data = json.loads(frozen.path("portrait-starter.1.0.0.json").read_text("utf-8"))
     count = len(data["links"])
     assert operations.perform(change, data, {}) == 5
     assert len(data["links"]) == count + 5
