@@ -78,7 +78,7 @@ def test_the_head_bone_carries_the_face_from_rest_to_pose(body: Body):
 def test_the_canonical_space_is_the_average_body(body: Body):
     person = body.mesh({"gender": 1.0, "head-scale-vert-incr": 0.5})
     assert body.canonical.shape == person.rest[0].shape
-    assert (body.canonical - body.mesh().rest[0]).abs().max() == 0
+    assert (body.canonical - body.mesh().rest[0]).abs().max() < 1e-6  # a busy processor adds up in another order
     assert (body.canonical - person.rest[0]).abs().max() > 0.01
 
 
