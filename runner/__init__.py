@@ -82,7 +82,7 @@ _ROOMS = ("client", "jobs", "..portrait.photos")
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name from its room when it is first asked for: see entry.py."""
+    """Import a name from its room when it is first asked for: see commands/entry.py."""
     if name in __all__:
         for room in _ROOMS:
             module = import_module(room if room.startswith(".") else f".{room}", __name__)

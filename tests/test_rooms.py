@@ -17,10 +17,8 @@ from .closure import ROOT
 PACKAGES = ("nodes", "portrait", "runner", "service", "trainer", "pocket")
 FLOORS = (
     ("commands",),
-    ("doctor",),
-    ("assets", "demo", "fleet"),
-    ("session",),
-    ("batch",),
+    ("doctor", "fleet", "session"),
+    ("assets", "batch", "demo"),
     ("jobs",),
     ("graph",),
     ("client", "scheduling"),
@@ -76,7 +74,7 @@ def circles(needs: Mapping[str, set[str]]) -> list[frozenset[str]]:
 
 
 def room_of(module: str) -> str:
-    """The room of runner/ that a module is in; empty for runner/__init__, __main__ and entry, which stand outside."""
+    """The room of runner/ that a module is in; empty for runner/__init__ and __main__, which stand outside."""
     parts = module.split(".")
     rooms = {room for floor in FLOORS for room in floor}
     return parts[1] if parts[0] == "runner" and len(parts) > 1 and parts[1] in rooms else ""
@@ -85,6 +83,15 @@ def room_of(module: str) -> str:
 def floor_of(room: str) -> int:
     """The floor of a room, 0 at the top."""
     return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def built(needs: Mapping[str, set[str]]) -> tuple[tuple[str, ...], ...]:
+    """The floors as the imports make them, from the top down: a room stands right above the highest that it needs."""
+    height: dict[str, int] = {}
+    for room in graphlib.TopologicalSorter(needs).static_order():
+        height[room] = 1 + max((height[other] for other in needs[room]), default=0)
+    top = max(height.values())
+    return tuple(tuple(sorted(room for room in height if height[room] == floor)) for floor in range(top, 0, -1))
 
 
 KNOWN = modules(ROOT, PACKAGES)
@@ -97,7 +104,7 @@ def test_no_module_imports_itself_in_a_circle():
 
 def test_every_module_of_the_runner_is_in_a_room():
     outside = {module for module in KNOWN if module.startswith("runner") and not room_of(module)}
-    assert outside == {"runner", "runner.__main__", "runner.entry"}
+    assert outside == {"runner", "runner.__main__"}
     assert {room for floor in FLOORS for room in floor} == {
         file.parent.name for file in (ROOT / "runner").glob("*/__init__.py")
     }
@@ -113,6 +120,15 @@ def test_in_the_runner_every_arrow_points_down():
     assert len(arrows) > 40
     upward = {(one, other) for one, other in arrows if floor_of(room_of(one)) >= floor_of(room_of(other))}
     assert not upward
+
+
+def test_the_runner_has_the_six_floors_that_its_imports_make():
+    needs: dict[str, set[str]] = {room: set() for floor in FLOORS for room in floor}
+    for module, others in IMPORTS.items():
+        if room := room_of(module):
+            needs[room] |= {room_of(other) for other, _ in others} - {room, ""}
+    assert built(needs) == FLOORS
+    assert len(FLOORS) == 6
 
 
 def test_nobody_reaches_past_the_door_of_a_room():

@@ -16,8 +16,8 @@ LOADED = """
 import json, os, sys
 import pydantic.main, pydantic.type_adapter, typer._adapters, zoneinfo
 from PIL import Image, ImageOps
-import portrait_studio.runner.commands
-from portrait_studio.runner.entry import main
+import portrait_studio.runner.commands.app
+from portrait_studio.runner.commands import main
 
 Image.init()
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from portrait_studio.runner.client import EXIT_CODES
-from portrait_studio.runner.entry import INTERRUPTED, TERMINATED
+from portrait_studio.runner.commands.entry import INTERRUPTED, TERMINATED
 
 from ..present import present
 from .signals import CODES, fired, shots
@@ -43,9 +43,9 @@ def test_a_signal_while_it_loads_or_ends_gives_the_code_for_it_and_no_traceback(
         "atexit.register(lambda: (print('ending', flush=True), time.sleep(1)))\n"
         "class Slow:\n"
         "    def find_spec(self, name, *_):\n"
-        f"        if name == 'portrait_studio.runner.commands': print('loading', flush=True); {held}\n"
+        f"        if name == 'portrait_studio.runner.commands.app': print('loading', flush=True); {held}\n"
         "sys.meta_path.insert(0, Slow())\n"
-        "from portrait_studio.runner.entry import main\n"
+        "from portrait_studio.runner.commands import main\n"
         "sys.argv = ['portrait-studio', '--help']\n"
         "main()\n"
     )

@@ -30,7 +30,7 @@ print("found")
 """
 RUNNER = """
 import portrait_studio.runner
-import portrait_studio.runner.commands
+import portrait_studio.runner.commands.app
 from portrait_studio.portrait import contact_sheet, faces, identity, photos, report
 from portrait_studio.portrait.faces import Face, choose
 face = Face((1, 2, 3, 4), ((1, 1),) * 5, 0.9)

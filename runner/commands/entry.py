@@ -1,7 +1,7 @@
 """The first lines of the command: whenever it is asked to stop, while it starts or ends too, its exit code says so.
 
 The rest of the program takes half a second to load; a signal in that time would end Python in its own way (-15, or a
-traceback). So nothing else is imported here, and `runner` imports its rooms when they are asked for.
+traceback). So nothing else is imported here or in this folder's `__init__`; `runner` imports its rooms late.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> NoReturn:
         signal.signal(signal.SIGTERM, stopped.terminate)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have set it to be ignored
             signal.signal(signal.SIGINT, stopped.interrupt)
-        from .commands import main as run
+        from .app import main as run
 
         run()
         code = 0
