@@ -1,6 +1,6 @@
-"""What a person sees at once in a portrait: eyes of one colour, holes in hair, a mouth's mood.
+"""What a person sees at once in a portrait: eyes of one colour, holes in hair (gaze.py: where they look, and the mouth).
 
-Pictures are RGB uint8 [H, W, 3]; faces come from YuNet with eye and mouth points. Everything is measured on the face
+Pictures are RGB uint8 [H, W, 3]; faces come from YuNet with eye points. Everything is measured on the face
 brought to one size, eyes level: the distance of the eyes is UNIT pixels.
 """
 
@@ -21,9 +21,6 @@ SMALLEST_EYES = 26.0
 """Pixels between the eyes below which an iris is too small to be judged."""
 HOLE_LIMIT = 0.028
 """Share of the hair that may show the background."""
-SMILES, FROWNS = ("slight smile", "smiling"), ("sad",)
-LEVEL = 0.02
-"""Mouth widths: the lift between that of smiling renders (about .06) and of sad ones (about -.05)."""
 
 
 def levelled(picture: np.ndarray, face: Face) -> np.ndarray:
@@ -102,45 +99,3 @@ def holes(picture: np.ndarray, face: Face) -> float | None:
     inside = cv2.erode(closed, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
     hole = (inside > 0) & (mine == 0) & (to_back < 12)
     return float(hole.sum() / max(closed.sum(), 1))
-
-
-def mouth_lift(picture: np.ndarray, face: Face) -> float | None:
-    """Return how far the corners of the mouth stand above its middle, in mouth widths; None: no line between lips.
-
-    The line between the lips (or what is dark in an open mouth) is followed from corner to corner and a parabola is
-    laid through it.
-    """
-    lab = levelled(picture, face)
-    (x0, y0), (x1, y1) = _mouth(face)
-    wide = x1 - x0
-    if wide < 0.35 * UNIT:
-        return None
-    columns = np.linspace(x0 + 0.04 * wide, x1 - 0.04 * wide, 25)
-    middle = np.interp(columns, [x0, x1], [y0, y1])
-    offsets = np.arange(-0.28 * wide, 0.30 * wide, 0.5)
-    grid = np.stack(np.broadcast_arrays(columns[:, None], middle[:, None] + offsets), -1).astype(np.float32)
-    light = cv2.remap(cv2.GaussianBlur(lab[..., 0], (0, 0), 1.2), grid[..., 0], grid[..., 1], cv2.INTER_LINEAR)
-    dark = np.clip(np.median(light, 1, keepdims=True) - light, 0, None) ** 3 * np.exp(-((offsets / (0.2 * wide)) ** 2))
-    if dark.sum() < 1e-3:
-        return None
-    line = (dark * offsets).sum(1) / np.maximum(dark.sum(1), 1e-6)
-    u = np.linspace(-1, 1, len(columns))
-    bend = np.polyfit(u, line, 2, w=np.sqrt(dark.sum(1) / dark.sum()))[0]
-    return float(-bend / wide)
-
-
-def _mouth(face: Face) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The corners of the mouth where `levelled` puts them, the left one first."""
-    (x0, y0), (x1, y1) = sorted(face.landmarks[:2])
-    scale, turn = UNIT / max(np.hypot(x1 - x0, y1 - y0), 1e-6), np.arctan2(y1 - y0, x1 - x0)
-    rotation = scale * np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    moved = [np.array(EYES[0]) + rotation @ (np.array(p) - (x0, y0)) for p in face.landmarks[3:5]]
-    left, right = sorted((float(p[0]), float(p[1])) for p in moved)
-    return left, right
-
-
-def mood_followed(words: str, lift: float) -> bool | None:
-    """Whether a mouth's lift goes with the caption's expression; None where the words ask for neither."""
-    if words in SMILES:
-        return lift > LEVEL
-    return lift < LEVEL if words in FROWNS else None

@@ -21,7 +21,7 @@ from safetensors import safe_open
 from .. import measures
 from ..assemble import CONTROLNETS
 from ..graphs import round_trip, run, text_to_image
-from . import looks
+from . import gaze, looks
 from .pictures import FRAMINGS, HostPictures
 from .pose import BODIES, body_joints, eye_errors, posed
 from .words import colours, tone_words
@@ -33,6 +33,7 @@ WANTED = {
     "gradient energy of faces against renders": 0.80,
     "hair, garment, background and tone words followed": 0.92,
     "eyes of one colour": 0.95,
+    "eyes of one gaze": 0.95,
     "hair without holes": 0.95,
     "corners of the mouth follow the expression": 0.85,
     "OpenPose: median eye error, fraction of the width": 0.015,
@@ -40,6 +41,8 @@ WANTED = {
     "mean SFace cosine between samples": 0.45,
     "seconds for one picture with ControlNet": 7.0,
 }
+MESHED = ["eyes of one gaze", "corners of the mouth follow the expression"]
+"""What is measured on the face mesh."""
 AT_MOST = {name for name in WANTED if name.startswith(("OpenPose: median", "mean SFace", "seconds"))}
 FoundFaces = Sequence[list]
 
@@ -47,7 +50,7 @@ FoundFaces = Sequence[list]
 class ModelReport:
     """Measurements against one running host.
 
-    `judge` is the interpreter of an environment with mediapipe (body_landmarks.py), `training` the faces.safetensors
+    `judge` is the interpreter of an environment with mediapipe (body_landmarks.py, face_landmarks.py), `training` the faces.safetensors
     that the training phase `neighbours` left; without them the rows that need them stay empty.
     """
 
@@ -173,25 +176,38 @@ class ModelReport:
             apart = None if facts["glasses"] != "none" else looks.eyes_apart(picture, faces[0])
             bare = facts["hair"] in ("bald", "buzz", "afro", "curly", "short curly")
             holes = None if bare else looks.holes(picture, faces[0])
-            lift = looks.mouth_lift(picture, faces[0])
             return {
                 "eyes of one colour": None if apart is None else apart <= looks.COLOUR_LIMIT,
                 "hair without holes": None if holes is None else holes <= looks.HOLE_LIMIT,
-                "corners of the mouth follow the expression": None
-                if lift is None
-                else looks.mood_followed(facts["expression"], lift),
             }
 
-        ours, theirs = (
-            [judged(i, *pair) for i, pair in enumerate(zip(*group, strict=True))]
-            for group in ((pictures, seen), (renders, real))
-        )
-        for name in (n for n in WANTED if n in ("eyes of one colour", "hair without holes") or n.startswith("corners")):
+        groups = ((pictures, seen), (renders, real))
+        ours, theirs = ([judged(i, *pair) for i, pair in enumerate(zip(*group, strict=True))] for group in groups)
+        names = ["eyes of one colour", "hair without holes"]
+        if self.judge is None:
+            for name in MESHED:
+                self._row(name, None, 0, note="needs --judge, an interpreter with mediapipe")
+        else:
+            names += MESHED
+            for facts, kind, faces in ((ours, "text", seen), (theirs, "render", real)):
+                self._meshed(self.judge, facts, kind, faces)
+        for name in names:
             known = [facts[name] for facts in theirs if facts.get(name) is not None]
             goods = [
                 bool(a[name]) for a, b in zip(ours, theirs, strict=True) if b.get(name) and a.get(name) is not None
             ]
             self._row(name, _mean(goods) if goods else None, len(goods), renders=_share([bool(k) for k in known]))
+
+    def _meshed(self, judge: Path, facts: list[dict[str, bool | None]], kind: str, faces: FoundFaces) -> None:
+        """Add to the facts what the face mesh says of each picture that has a face."""
+        having = [i for i, found in enumerate(faces) if found]
+        meshes = gaze.mesh(judge, [(self.pictures.path(kind, i), faces[i][0]) for i in having])
+        for i, points in zip(having, meshes, strict=True):
+            if points is not None:
+                words = self.people[i]["attributes"]["expression"]
+                shut = words in ("eyes closed", "winking")
+                told = (None if shut else gaze.one_gaze(points), gaze.mood_followed(words, gaze.mouth_lift(points)))
+                facts[i] |= dict(zip(MESHED, told, strict=True))
 
     def _untrained(self, name: str) -> bool:
         if trained(self.models / CONTROLNETS["openpose"]):

@@ -69,12 +69,3 @@ def test_hair_has_no_holes_until_the_background_is_painted_into_it(portraits):
     for share in (0.25, 0.5, 0.75):
         cv2.circle(torn, (round(x + share * w), round(y - 0.10 * h)), round(0.07 * w), picture[4, 4].tolist(), -1)
     assert present(looks.holes(torn, face)) > looks.HOLE_LIMIT
-
-
-def test_a_smile_lifts_the_corners_of_the_mouth_and_sadness_does_not(portraits):
-    smile, sad = (present(looks.mouth_lift(*portrait)) for portrait in portraits)
-    assert smile > sad + 0.03
-    assert looks.mood_followed("smiling", smile)
-    assert looks.mood_followed("sad", sad)
-    assert not looks.mood_followed("sad", smile)
-    assert looks.mood_followed("neutral expression", smile) is None
