@@ -7,6 +7,7 @@ where it finds none.
 
 import json
 import sys
+from pathlib import Path
 
 import cv2
 import mediapipe  # pyright: ignore[reportMissingImports] - in an environment of its own
@@ -20,8 +21,7 @@ SIZE = 512
 
 def main(file: str) -> None:
     """Print the landmarks of the faces."""
-    with open(file, encoding="utf-8") as opened:
-        jobs = json.load(opened)
+    jobs = json.loads(Path(file).read_text("utf-8"))
     found = []
     mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1, refine_landmarks=True)
     with mesh as detector:

@@ -17,9 +17,11 @@ CORNERS_AND_IRIS = ((33, 133, 468), (362, 263, 473))
 SMALLEST_EYE = 12.0
 """Pixels from corner to corner below which an iris is too small to be placed."""
 SQUINT = (0.13, 0.13)
-"""How far the irises may stand apart, along and across the eye, in widths of an eye: more than in any of the 27
-held-out renders that are large enough (.10 and .127), whose eyes meet. An iris moved by a fifth of the eye is noticed in
-about half of the faces."""
+"""How far the irises may stand apart, along and across the eye, in widths of an eye.
+
+More than in any of the 27 held-out renders that are large enough (.10 and .127), whose eyes meet. An iris moved by a
+fifth of the eye is noticed in about half of the faces.
+"""
 SMILES, OTHERS = ("slight smile", "smiling"), ("sad", "neutral expression", "serious expression")
 LEVEL = 0.03
 """Mouth widths: a smile lifts the corners by more. 36 of 51 held-out renders of these words are on their side."""

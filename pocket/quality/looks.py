@@ -1,4 +1,4 @@
-"""What a person sees at once in a portrait: eyes of one colour, holes in hair (gaze.py: where they look, and the mouth).
+"""What a person sees at once in a portrait: eyes of one colour, holes in hair; gaze.py has gaze and mouth.
 
 Pictures are RGB uint8 [H, W, 3]; faces come from YuNet with eye points. Everything is measured on the face
 brought to one size, eyes level: the distance of the eyes is UNIT pixels.

@@ -50,8 +50,8 @@ FoundFaces = Sequence[list]
 class ModelReport:
     """Measurements against one running host.
 
-    `judge` is the interpreter of an environment with mediapipe (body_landmarks.py, face_landmarks.py), `training` the faces.safetensors
-    that the training phase `neighbours` left; without them the rows that need them stay empty.
+    `judge` is the interpreter of an environment with mediapipe (body_landmarks.py, face_landmarks.py), `training` the
+    faces.safetensors that the training phase `neighbours` left; without them the rows that need them stay empty.
     """
 
     def __init__(self, pictures: HostPictures, models: Path, judge: Path | None = None, training: Path | None = None):

@@ -1,4 +1,4 @@
-"""Gaze and mouth from the points of a face mesh; MediaPipe itself runs in an environment of its own (pocket/README.md)."""
+"""Gaze and mouth from the points of a face mesh; MediaPipe runs in an environment of its own (pocket/README.md)."""
 
 from __future__ import annotations
 
