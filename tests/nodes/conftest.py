@@ -1,8 +1,9 @@
-"""What the node tests share: run an API graph on the host and read what came out of it."""
+"""What the node tests share: the node classes, and API graphs that are run on the host and read."""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +15,29 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def pack(comfyui: Path):
+    """The node classes by id; ComfyUI's folder goes last on the path, so that it shadows nothing."""
+    arguments, sys.argv = sys.argv, sys.argv[:1]
+    sys.path.append(str(comfyui))
+    try:
+        from comfy.cli_args import args
+
+        from portrait_studio.nodes import faces, photos
+        from portrait_studio.nodes import identity as likeness
+
+        args.cpu = True  # as the suite's hosts run; without a driver ComfyUI's parts cannot be imported otherwise
+        yield {
+            each.define_schema().node_id: each
+            for module in (faces, photos, likeness)
+            for each in vars(module).values()
+            if isinstance(each, type) and each.__name__.startswith("Portrait") and hasattr(each, "define_schema")
+        }
+    finally:
+        sys.path.remove(str(comfyui))
+        sys.argv = arguments
 
 
 class Run:

@@ -29,6 +29,15 @@ def client(host):
 
 
 @pytest.fixture
+def installation(tmp_path) -> Path:
+    """A folder laid out as ComfyUI's."""
+    root = tmp_path / "ComfyUI"
+    (root / "models" / "upscale_models").mkdir(parents=True)
+    (root / "main.py").touch()
+    return root
+
+
+@pytest.fixture
 def relay(host):
     """A relay in front of the shared host."""
     with Relay(urlsplit(host.url).port) as relay:

@@ -14,7 +14,6 @@ from portrait_studio.runner.assets.packs import PackError, Pin, install_pack, in
 from portrait_studio.runner.client.errors import exit_code
 
 from ..command import invoke, one_sentence
-from .test_models import installation  # noqa: F401 - a fixture
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -150,7 +149,7 @@ def graph(tmp_path):
     return write
 
 
-def test_the_command_installs_on_a_yes_and_says_what_is_left_to_do(installation, graph, pin, monkeypatch):  # noqa: F811
+def test_the_command_installs_on_a_yes_and_says_what_is_left_to_do(installation, graph, pin, monkeypatch):
     (installation / "custom_nodes").mkdir()
     monkeypatch.setattr(packs, "pins", lambda: (pin,))
     file = graph("a-pack")
@@ -171,7 +170,7 @@ def test_the_command_installs_on_a_yes_and_says_what_is_left_to_do(installation,
     assert again.exit_code == 0
 
 
-def test_a_pack_that_only_a_graph_vouches_for_is_never_installed(installation, graph, repository):  # noqa: F811
+def test_a_pack_that_only_a_graph_vouches_for_is_never_installed(installation, graph, repository):
     (installation / "custom_nodes").mkdir()
     file = graph("somebody-elses", repository=str(repository))
     answer = invoke("packs", "install", file, "--comfyui", installation, "--yes")
@@ -181,7 +180,7 @@ def test_a_pack_that_only_a_graph_vouches_for_is_never_installed(installation, g
     assert list((installation / "custom_nodes").iterdir()) == []
 
 
-def test_another_version_and_a_pack_switched_off_are_told_and_left_alone(installation, graph):  # noqa: F811
+def test_another_version_and_a_pack_switched_off_are_told_and_left_alone(installation, graph):
     folder = installation / "custom_nodes" / "ComfyUI-Impact-Pack"
     folder.mkdir(parents=True)
     (folder / "pyproject.toml").write_text('[project]\nname = "comfyui-impact-pack"\nversion = "8.1.0"\n')

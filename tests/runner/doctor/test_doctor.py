@@ -12,7 +12,7 @@ from portrait_studio.runner.client.errors import exit_code
 from ...present import present
 from ...released import frozen
 from ..command import invoke, one_sentence
-from .asking import BAD, LOG, ROOT, STARTER, add_model, add_pack, doctor, one, spoilt
+from .asking import BAD, LOG, STARTER, add_model, add_pack, doctor, one, spoilt
 
 
 def test_a_folder_that_does_not_run_is_looked_at_all_the_same(installation, graph):
