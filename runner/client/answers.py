@@ -20,9 +20,13 @@ class ShapeError(ValueError):
 
 @dataclass(frozen=True)
 class Stats:
-    """GET /system_stats. Memory in bytes, 0 where the host does not say; `kind` is the device's, as torch calls it."""
+    """GET /system_stats. Memory in bytes, 0 where the host does not say; `kind` is the device's, as torch calls it.
+
+    `frontend` is the version that the host asks for, empty where it does not say.
+    """
 
     version: str
+    frontend: str
     python: str
     torch: str
     device: str
@@ -64,6 +68,7 @@ def stats(data: Any) -> Stats:
     device = _dict(devices[0])
     return Stats(
         version=release,
+        frontend=_text(system.get("required_frontend_version"))[:_LONGEST_NAME],
         python=_text(system.get("python_version")).partition(" ")[0],
         torch=_text(system.get("pytorch_version")),
         device=_text(device.get("name")),

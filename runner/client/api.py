@@ -60,6 +60,7 @@ class HostApi:
         self.address = Address.parse(url)
         self.transport = Transport(self.address, timeout)
         self._object_info: dict[str, Any] | None = None
+        self._frontend: str | None = None
 
     def about(self) -> HostInfo:
         """Ask what is there; raises NothingThereError or NotComfyUIError."""
@@ -103,6 +104,12 @@ class HostApi:
         if self._object_info is None:
             self._object_info = self._read(self.transport.get("/object_info"), answers.nodes)
         return self._object_info
+
+    def frontend(self) -> str:
+        """Return the version of the frontend that the host asks for, empty when it does not say; asked once."""
+        if self._frontend is None:
+            self._frontend = self.stats().frontend
+        return self._frontend
 
     def models(self, folder: str) -> list[str]:
         """Return the file names in one of the host's model folders; empty when it has no such folder."""

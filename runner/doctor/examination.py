@@ -61,7 +61,7 @@ def examine(facts: HostFacts, files: Sequence[Path] = (), read: bool = False) ->
     findings = [*check_host(facts), check_own(facts), *check_packs(facts, required_packs(drawn))]
     findings += check_models(facts, models, read)
     for graph in graphs:
-        findings += check_graph(graph, facts.object_info)
+        findings += check_graph(graph, facts.object_info, facts.frontend)
     findings += [*unread, *check_traps(facts, graphs, orders), *check_room(facts, models, graphs, orders)]
     return Examination(facts.name, facts.running, tuple(findings))
 

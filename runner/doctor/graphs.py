@@ -18,14 +18,18 @@ from .graph_under_test import GraphUnderTest
 _ELSEWHERE = ("node_missing", "model_missing")
 
 
-def check_graph(graph: GraphUnderTest, object_info: Mapping[str, Any] | None) -> Iterator[Finding]:
-    """Yield what is wrong with a graph, or that nothing is; with `object_info` a host's own nodes are asked."""
+def check_graph(graph: GraphUnderTest, object_info: Mapping[str, Any] | None, frontend: str = "") -> Iterator[Finding]:
+    """Yield what is wrong with a graph, or that nothing is; with `object_info` a host's own nodes are asked.
+
+    `frontend` is the version of the host's frontend.
+    """
     found = list(_version(graph)) if graph.ui else []
     if any(one.level == Severity.ERROR for one in found):
         yield from found
         return
     if object_info is not None and graph.ui:
-        found += [_of(one, graph) for one in graphs.check(graph.ui, object_info) if _of_the_graph(one, graph)]
+        told = graphs.check(graph.ui, object_info, frontend=frontend)
+        found += [_of(one, graph) for one in told if _of_the_graph(one, graph)]
     elif object_info is not None and graph.api:
         told = graphs.check_prompt(nodes_of(graph.api.prompt), object_info)
         found += [_of(one, graph) for one in told if one.kind != "model_missing"]

@@ -42,6 +42,7 @@ class HostFacts:
     folders: ModelFolders | None = None
     packs: tuple[InstalledPack, ...] = ()
     object_info: Mapping[str, Any] | None = None
+    frontend: str = ""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     has_log: bool = False
     listed: Callable[[str], list[str]] | None = None

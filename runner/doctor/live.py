@@ -38,6 +38,7 @@ def facts_of_host(client: Client) -> HostFacts:
         folders=folders,
         packs=tuple(installed_packs(folders.of("custom_nodes"))) if folders else (),
         object_info=info,
+        frontend=stats.frontend,
         failures=failures(log),
         has_log=tells_of_a_start(log),
         listed=client.models,

@@ -1,158 +1,44 @@
 """The graph as it stands on the canvas after loading: nodes with live widgets, promoted widgets and settled links.
 
-This mirrors what ComfyUI_frontend 1.32.9 does between opening a file and queueing it, where it changes what is sent:
-widget values are placed by position, inputs found by name, subgraph widgets promoted and primitives applied.
+This mirrors what ComfyUI's frontend does between opening a file and queueing it, where it changes what is sent: widget
+values are placed by position, inputs found by name, subgraph widgets promoted and primitives applied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from ...portrait.reading import parse_json
 from . import values
-from .classes import NodeClass, NodeClasses, Widget, frontend
-from .document import INPUT_NODE, GraphError, Level, Link, Node, UIGraph
+from .classes import NodeClasses, frontend
+from .document import GraphError, Node, UIGraph
+from .frontends import Frontend
 from .growing import grown
+from .live import Cell, LiveInput, LiveLevel, LiveNode, LiveWidget
+from .promotion import promotion_of
 
 # Sampler names had a prefix once; the frontend removes it in the root graph.
 _SAMPLERS = ("KSampler", "KSamplerAdvanced")
-VIRTUAL = {"Reroute", "PrimitiveNode", "Note", "MarkdownNote", "SetNode", "GetNode"}
-
-
-@dataclass(slots=True)
-class Cell:
-    """Where a value lives; the frontend lets copies of a multi-line text share one."""
-
-    value: Any
-
-
-@dataclass(slots=True)
-class LiveWidget:
-    """A widget on a node; `name` is its own, `kind` comes from the class that declared it."""
-
-    name: str
-    spec: Widget
-    cell: Cell
-
-    @property
-    def value(self) -> Any:
-        """What the widget holds now."""
-        return values.exposed(self.spec, self.cell.value)
-
-    def put(self, value: Any) -> None:
-        """Set the value as the canvas would on loading."""
-        self.cell.value = values.accepted(self.spec, value)
-
-    def promoted(self, name: str) -> LiveWidget:
-        """Return the copy that a subgraph node shows under the name of its input."""
-        if self.spec.kind == "TEXT":
-            return LiveWidget(name, self.spec, self.cell)
-        spec = replace(self.spec, kind="COMBO") if self.spec.kind == "FILE" else self.spec
-        return LiveWidget(name, spec, Cell(self.value))
-
-
-@dataclass(slots=True)
-class LiveInput:
-    """An input of a live node; `widget` is the name of the widget it belongs to."""
-
-    name: str
-    type: str
-    link: int | None = None
-    widget: str | None = None
-
-
-@dataclass(slots=True)
-class LiveNode:
-    """A node on the canvas. `inside` is the subgraph's level when this node stands for one."""
-
-    node: Node
-    level: LiveLevel
-    node_class: NodeClass | None
-    inputs: list[LiveInput]
-    outputs: list[str]
-    widgets: list[LiveWidget] = field(default_factory=list)
-    inside: LiveLevel | None = None
-
-    @property
-    def id(self) -> str:
-        """The node's id in its level."""
-        return self.node.id
-
-    @property
-    def virtual(self) -> bool:
-        """Whether it exists on the canvas alone and is never sent."""
-        return self.inside is not None or (self.node_class is None and self.node.type in VIRTUAL)
-
-    @property
-    def kind(self) -> str:
-        """The class the node is sent as."""
-        return self.node_class.name if self.node_class else self.node.type
-
-    @property
-    def title(self) -> str:
-        """The title that the prompt carries along."""
-        return self.node.title or (self.node_class.title if self.node_class else self.node.type)
-
-    @property
-    def search_name(self) -> Any:
-        """The name that %name.widget% in a file name finds it by first."""
-        name = self.node.properties.get("Node name for S&R")
-        if name is None and self.node_class and self.node_class.name not in frontend()["filename_prefix"]:
-            return self.node_class.name
-        return name
-
-    def widget(self, name: str | None) -> LiveWidget | None:
-        """Return the widget of that name."""
-        return next((widget for widget in self.widgets if widget.name == name), None) if name is not None else None
-
-    def describe(self) -> str:
-        """Return words that let a person find the node."""
-        return self.level.level.describe(self.node)
-
-
-@dataclass(slots=True)
-class LiveLevel:
-    """The root or a subgraph definition on the canvas; every instance of a subgraph shows the same one."""
-
-    level: Level
-    nodes: dict[str, LiveNode] = field(default_factory=dict)
-    links: dict[int, Link] = field(default_factory=dict)
-
-    def in_order(self) -> list[LiveNode]:
-        """Return the nodes as litegraph orders them: Kahn's algorithm along the saved output links."""
-        waiting = {node.id: sum(slot.link is not None for slot in node.inputs) for node in self.nodes.values()}
-        queue = [node for node in self.nodes.values() if not waiting[node.id]]
-        seen: set[int] = set()
-        ordered: dict[str, LiveNode] = {}
-        for node in queue:
-            ordered[node.id] = node
-            for output in node.node.outputs:
-                for link_id in output.links:
-                    link = self.links.get(link_id)
-                    if link is None or link.id in seen:
-                        continue
-                    seen.add(link.id)
-                    if link.target in waiting:
-                        waiting[link.target] -= 1
-                        if not waiting[link.target]:
-                            queue.append(self.nodes[link.target])
-        return [*ordered.values(), *(node for node in self.nodes.values() if node.id not in ordered)]
 
 
 class Canvas:
     """A loaded graph. `root` is the level a person sees first; `subgraphs` the definitions by id."""
 
-    def __init__(self, graph: UIGraph, classes: NodeClasses):
+    def __init__(self, graph: UIGraph, object_info: Mapping[str, Any], frontend: Frontend):
         self.source = graph.source
-        self.classes = classes
-        self.subgraphs = {level.id: LiveLevel(level) for level in graph.subgraphs.values()}
+        self.classes = NodeClasses(object_info, frontend.widget_types)
+        self.frontend = frontend
+        self.promotion = promotion_of(frontend, self.fail)
+        self.subgraphs = {
+            level.id: LiveLevel(level, ports=[replace(port) for port in level.inputs])
+            for level in graph.subgraphs.values()
+        }
         self.instances: dict[str, list[LiveNode]] = {key: [] for key in self.subgraphs}
         self.root = LiveLevel(graph.root)
-        for level in self.subgraphs.values():
+        for level in self.promotion.order([*self.subgraphs.values()]):
             self._load(level)
-            self._announce_inputs(level)
+            self.promotion.announce(level, self.instances[level.level.id])
         self._load(self.root)
         self._settle(self.root, set())
 
@@ -174,14 +60,17 @@ class Canvas:
         for _, created in fresh:
             if created.inside:
                 self.instances[created.inside.level.id].append(created)
-                self._promote(created)
+                self.promotion.show(created)
             self._fill(created)
+        self.promotion.migrate(live, self.instances)
 
     def _create(self, node: Node, live: LiveLevel) -> LiveNode:
         kind = frontend()["renamed"].get(node.type, node.type)
         if kind in self.subgraphs:
             inside = self.subgraphs[kind]
-            inputs = _merge([LiveInput(port.name, port.type) for port in inside.level.inputs], node)
+            inputs = _merge([LiveInput(port.name, port.type) for port in inside.ports], node)
+            if not self.promotion.foreign_inputs:
+                inputs = inputs[: len(inside.ports)]
             return LiveNode(node, live, None, inputs, [port.type for port in inside.level.outputs], inside=inside)
         if kind in self.classes:
             known = self.classes[kind]
@@ -192,50 +81,20 @@ class Canvas:
                 slot.widget = slot.name if slot.name in named else None
             saved = [output.type for output in node.outputs[len(node_class.outputs) :]]
             created = LiveNode(node, live, node_class, _merge(declared, node), [*node_class.outputs, *saved])
-            created.widgets = [
-                LiveWidget(widget.name, widget, Cell(values.accepted(widget, widget.default)))
-                for widget in node_class.widgets
-            ]
+            as_saved = self.frontend.does("sends_uploads_as_saved")
+            for widget in node_class.widgets:
+                spec = replace(widget, kind="COMBO") if widget.kind == "FILE" and as_saved else widget
+                created.widgets.append(LiveWidget(widget.name, spec, Cell(values.accepted(widget, widget.default))))
             return created
         inputs = [LiveInput(slot.name, slot.type, slot.link, slot.widget) for slot in node.inputs]
         return LiveNode(node, live, None, inputs, [output.type for output in node.outputs])
 
-    def _promote(self, node: LiveNode) -> None:
-        """Show on a subgraph node the widgets that its inputs lead to."""
-        assert node.inside is not None
-        for port in node.inside.level.inputs:
-            slot = next(slot for slot in node.inputs if slot.name == port.name)
-            for link_id in port.links:
-                link = node.inside.links.get(link_id)
-                target = node.inside.nodes.get(link.target) if link else None
-                if link is None or target is None or link.target_slot >= len(target.inputs):
-                    continue
-                widget = target.widget(target.inputs[link.target_slot].widget)
-                if widget:
-                    self._show(node, slot, widget)
-                    break
-
-    def _show(self, node: LiveNode, slot: LiveInput, widget: LiveWidget) -> None:
-        node.widgets.insert(sum(other.widget is not None for other in node.inputs), widget.promoted(slot.name))
-        slot.widget = slot.name
-
-    def _announce_inputs(self, inside: LiveLevel) -> None:
-        """Promote into the nodes that were loaded before the definition they show.
-
-        The frontend then finds a widget only when it is named like the input.
-        """
-        for node in self.instances[inside.level.id]:
-            for port in inside.level.inputs:
-                slot = next(slot for slot in node.inputs if slot.name == port.name)
-                link = inside.links.get(port.links[0]) if port.links else None
-                target = inside.nodes.get(link.target) if link else None
-                widget = target.widget(port.name) if target else None
-                if widget:
-                    self._show(node, slot, widget)
-
     def _fill(self, node: LiveNode) -> None:
         """Place the saved widget values."""
         saved = node.node.values
+        if node.inside and isinstance(saved, list):
+            self.promotion.fill(node, saved)
+            return
         if isinstance(saved, dict):
             for widget in node.widgets:
                 if widget.name in saved:
@@ -248,31 +107,6 @@ class Canvas:
         sampler = node.widget("sampler_name") if node.level is self.root and node.kind in _SAMPLERS else None
         if sampler and isinstance(sampler.value, str):
             sampler.put(sampler.value.removeprefix("sample_"))
-        if node.inside and node.node.properties.get("proxyWidgets"):
-            self._fill_proxies(node, saved)
-
-    def _fill_proxies(self, node: LiveNode, saved: list) -> None:
-        """Keep the promoted widgets that `proxyWidgets` lists, and place their values by name.
-
-        Its other entries show widgets of inner nodes, whose values are saved in the definition.
-        """
-        pairs = node.node.properties["proxyWidgets"]
-        try:
-            pairs = parse_json(pairs) if isinstance(pairs, str) else pairs
-            pairs = [(owner, name) for owner, name in pairs]
-        except (ValueError, TypeError) as error:
-            raise self.fail(
-                f"the proxyWidgets of {node.describe()} cannot be read; remove and promote them again"
-            ) from error
-        if not all(isinstance(part, str) for pair in pairs for part in pair):
-            raise self.fail(f"the proxyWidgets of {node.describe()} cannot be read; remove and promote them again")
-        own = {name for owner, name in pairs if owner == "-1"}
-        listed = {name for _, name in pairs}
-        node.widgets = [widget for widget in node.widgets if widget.name in own or widget.name not in listed]
-        for (owner, name), value in zip(pairs, saved, strict=False):
-            widget = node.widget(name)
-            if owner == "-1" and widget and value is not None:
-                widget.put(value)
 
     def _settle(self, live: LiveLevel, done: set[str]) -> None:
         """Point links at the inputs that hold them and drop inputs whose widget is gone from the class."""
@@ -306,7 +140,7 @@ class Canvas:
             targets.append((target, target.inputs[link.target_slot]))
         if not targets:
             return
-        if node.level is not self.root:
+        if node.level is not self.root and not self.frontend.does("sends_inner_primitives"):
             raise self.fail(
                 f"{node.describe()} is a primitive inside a subgraph, which ComfyUI itself cannot send; "
                 "replace it by a node such as PrimitiveInt or promote the widget"
@@ -323,27 +157,8 @@ class Canvas:
             widget.put(values.changed(widget.spec, value))
 
     def sync_promoted(self) -> None:
-        """Copy what subgraph nodes show into the widgets they were promoted from, outer levels first."""
-        used: set[str] = set()
-        waiting = [self.root]
-        while waiting:
-            for node in waiting.pop().nodes.values():
-                if node.inside and node.inside.level.id not in used:
-                    used.add(node.inside.level.id)
-                    waiting.append(node.inside)
-        for live in (self.root, *(live for key, live in self.subgraphs.items() if key in used)):
-            for node in live.nodes.values():
-                if not node.inside:
-                    continue
-                for widget in node.widgets:
-                    port = next((port for port in node.inside.level.inputs if port.name == widget.name), None)
-                    for link_id in port.links if port else ():
-                        link = node.inside.links.get(link_id)
-                        target = node.inside.nodes.get(link.target) if link else None
-                        if link and target and link.origin == INPUT_NODE and link.target_slot < len(target.inputs):
-                            inner = target.widget(target.inputs[link.target_slot].widget)
-                            if inner:
-                                inner.put(widget.value)
+        """Copy what subgraphs' nodes show into the widgets they were promoted from, where the frontend does."""
+        self.promotion.sync(self.root, self.subgraphs)
 
 
 def _merge(declared: list[LiveInput], node: Node) -> list[LiveInput]:

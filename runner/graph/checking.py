@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ..client import prompt_node_name
-from .canvas import Canvas, LiveNode
-from .classes import DYNAMIC, NodeClasses, canvas_inputs, inputs_of
+from .canvas import Canvas
+from .classes import DYNAMIC, canvas_inputs, inputs_of
 from .conversion import Conversion, is_link
 from .document import BYPASS, MUTED, GraphError, UIGraph
+from .frontends import frontend_for
 from .growing import choices as dynamic_choices
+from .live import LiveNode
 from .migration import newer
 from .parameters import apply, declared, nearest, parameters, photo_input
 
@@ -45,18 +47,20 @@ def check(
     object_info: Mapping[str, Any],
     models: Mapping[str, Sequence[str]] | None = None,
     settings: Mapping[str, Any] | None = None,
+    frontend: str = "",
 ) -> list[Problem]:
     """Return everything that would keep a UI graph from running on the host of `object_info`; empty means it can run.
 
     `models` is what the host has by folder under models/ (GET /models/<folder>), for required models that no input
-    names; `settings` are parameters to apply first. Nothing is raised for a bad graph: that is a finding too.
+    names; `settings` are parameters to apply first; `frontend` is as for `to_api`. Nothing is raised for a bad graph:
+    that is a finding too.
     """
     too_new = newer(graph)
     if too_new:
         return [Problem(ERROR, "graph", f"{too_new}.")]
     try:
         studio = declared(graph)
-        canvas = Canvas(graph, NodeClasses(object_info))
+        canvas = Canvas(graph, object_info, frontend_for(graph, frontend))
         conversion = Conversion(canvas, seed=0, keep_foreign=True)
         findings = _missing_nodes(conversion, studio)
         prompt = conversion.prompt()

@@ -98,10 +98,14 @@ def frontend() -> dict[str, Any]:
 
 
 class NodeClasses:
-    """The node classes of one host, built from its `/object_info` when first asked for."""
+    """The node classes of one host, built from its `/object_info` when first asked for.
 
-    def __init__(self, object_info: Mapping[str, Any]):
+    `widget_types` are input types that have a widget in its frontend, beyond WIDGET_TYPES.
+    """
+
+    def __init__(self, object_info: Mapping[str, Any], widget_types: frozenset[str] = frozenset()):
         self._info = object_info
+        self._types = widget_types
         self._built: dict[str, NodeClass] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -109,7 +113,7 @@ class NodeClasses:
 
     def __getitem__(self, name: str) -> NodeClass:
         if name not in self._built:
-            self._built[name] = _build(name, self._info[name])
+            self._built[name] = _build(name, self._info[name], self._types)
         return self._built[name]
 
 
@@ -135,7 +139,7 @@ def canvas_inputs(name: str, info: Mapping[str, Any]) -> set[str]:
     return {widget.name for widget in _build(name, info).widgets if widget.kind != "CONTROL"} - inputs_of(info).keys()
 
 
-def _build(name: str, info: Mapping[str, Any]) -> NodeClass:
+def _build(name: str, info: Mapping[str, Any], widget_types: frozenset[str] = frozenset()) -> NodeClass:
     inputs = inputs_of(info)
     order = info.get("input_order") or {}
     names = [
@@ -156,7 +160,7 @@ def _build(name: str, info: Mapping[str, Any]) -> NodeClass:
     for given in names:
         kind, options, _ = inputs[given]
         drawn = options.get("widgetType") or kind
-        if drawn not in WIDGET_TYPES or forced(inputs[given]):
+        if drawn not in WIDGET_TYPES | widget_types or forced(inputs[given]):
             sockets.append((given, _socket_type(kind, options)))
         else:
             drawn = "FILE" if drawn == "COMBO" and added.get("upload", ("", {}))[1].get("of") == given else drawn
@@ -231,9 +235,18 @@ def widgets_of(name: str, kind: str, options: Mapping[str, Any]) -> list[Widget]
         return [Widget(name, "BUTTON", sent=False)]
     if kind == "AUDIO_UI":
         return [Widget(name, kind, "", saved=False)]
+    if kind == "IMAGECOMPARE":
+        return [Widget(name, kind, ["", ""], saved=False)]
+    if kind == "BOUNDING_BOX":
+        box = {"x": 0, "y": 0, "width": 512, "height": 512} if default is None else default
+        return [Widget(name, kind, box, options), *(Widget(side, "INT", box.get(side), sent=False) for side in box)]
     if kind == "MARKDOWN":
         return [Widget(name, "TEXT", "" if default is None else default, options)]
-    return [Widget(name, kind, "" if default is None else default, options)]
+    return [Widget(name, kind, _EMPTY.get(kind, "") if default is None else default, options)]
+
+
+# What a widget without a declared default holds, where that is not an empty text.
+_EMPTY = {"BOUNDING_BOXES": [], "COLORS": [], "COMPOSITOR": {}, "RANGE": {"min": 0.0, "max": 1.0}}
 
 
 def _combo(name: str, kind: str, options: Mapping[str, Any]) -> list[Widget]:

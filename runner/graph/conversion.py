@@ -10,12 +10,14 @@ from typing import Any
 
 from ..client import prompt_node_name
 from . import values
-from .canvas import Canvas, LiveNode, LiveWidget
-from .classes import UNDEFINED, NodeClasses, canvas_inputs, frontend
+from .canvas import Canvas
+from .classes import UNDEFINED, canvas_inputs, frontend
 from .collecting import collection_paused
 from .cycles import cycle_words, find_cycle
 from .document import BYPASS, INPUT_NODE, MUTED, UIGraph
 from .expansion import limits
+from .frontends import frontend_for
+from .live import LiveNode, LiveWidget
 
 
 @dataclass(slots=True)
@@ -35,17 +37,21 @@ def to_api(
     *,
     seed: int | None = None,
     now: datetime | None = None,
+    frontend: str = "",
 ) -> dict[str, Any]:
-    """Return the prompt that ComfyUI's frontend 1.32.9 would post for this graph on the host of `object_info`.
+    """Return the prompt that ComfyUI's frontend would post for this graph on the host of `object_info`.
 
-    `seed` decides {a|b} alternatives in prompt texts, which the frontend takes at random; `now` is the time for
-    %date:...% in file names, the present by default.
+    `frontend` is the version that the host has; where it is not known, the one that saved the graph counts. Node ids
+    are those of the file, also where newer frontends number nodes of different subgraphs again. `seed` decides {a|b}
+    alternatives in prompt texts, which the frontend takes at random; `now` is the time for %date:...% in file names,
+    the present by default.
 
     Raises GraphError for what cannot be converted faithfully: classes the host lacks (by name), group nodes, nodes that
     need a live browser, alternatives without a seed, a cycle through subgraphs.
     """
     with collection_paused():
-        return Conversion(Canvas(graph, NodeClasses(object_info)), seed, now).prompt()
+        canvas = Canvas(graph, object_info, frontend_for(graph, frontend))
+        return Conversion(canvas, seed, now).prompt()
 
 
 def prune(prompt: Mapping[str, Any], object_info: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,12 +138,13 @@ class Conversion:
 
     def _expand(self) -> list[ExpandedNode]:
         found: list[ExpandedNode] = []
+        skip_off = self.canvas.frontend.does("leaves_out_what_is_off")
 
         def enter(nodes: list[LiveNode], parent: ExpandedNode | None, siblings: dict[str, ExpandedNode]) -> None:
             for live in nodes:
                 path = f"{parent.id}:{live.id}" if parent else live.id
                 node = siblings[live.id] = ExpandedNode(path, live, parent, siblings, {})
-                if live.inside:
+                if live.inside and not (skip_off and parent is None and live.node.mode in (MUTED, BYPASS)):
                     enter(list(live.inside.nodes.values()), node, node.inside)
                 found.append(node)
 
@@ -243,6 +250,8 @@ class Conversion:
                     continue
                 wanted = wanted if wanted is not None else live.inputs[slot].type
                 node, slot, upstream = node.siblings[link.origin], link.origin_slot, False
+            elif live.node.mode == MUTED and self.canvas.frontend.does("muted_nodes_give_nothing"):
+                return None
             elif live.node.mode == BYPASS:
                 index = self._bypass(live, slot, wanted or "*")
                 if index is None:
@@ -254,6 +263,8 @@ class Conversion:
                     next((live.inside.links[i] for i in port.links if i in live.inside.links), None) if port else None
                 )
                 if link is None:
+                    return None
+                if not node.inside and live.node.mode == MUTED:
                     return None
                 if link.origin not in node.inside:
                     raise self.canvas.fail(f"output {slot} of {live.describe()} is fed by no node inside the subgraph")

@@ -1,20 +1,26 @@
-"""Widgets that a node has because of what another of its widgets is set to (COMFY_DYNAMICCOMBO_V3, newer hosts).
+"""Widgets that a node has because of what others of its widgets are set to (newer hosts).
 
-After ComfyUI_frontend 1.48.7, core/graph/widgets/dynamicWidgets.ts: each choice brings inputs of its own, named
-`combo.input`, whose widgets follow the combo. Inputs that are not widgets are in the graph file, as all others do.
+After ComfyUI_frontend 1.48.7. core/graph/widgets/dynamicWidgets.ts (COMFY_DYNAMICCOMBO_V3): each choice brings inputs
+of its own, named `combo.input`, whose widgets follow the combo. Inputs that are not widgets are in the graph file, as
+all others do. extensions/core/customWidgets.ts: a CustomCombo has an option more than are filled in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from .classes import DYNAMIC, WIDGET_TYPES, NodeClass, Widget, forced, inputs_of, widgets_of
 
+CUSTOM_COMBO = "CustomCombo"
+
 
 def grown(node_class: NodeClass, values: Sequence[Any] | Mapping[str, Any]) -> NodeClass:
     """Return the class with the widgets that a node's saved values call for, in the order of the values."""
+    if node_class.name == CUSTOM_COMBO and not isinstance(values, Mapping):
+        return replace(node_class, widgets=(*node_class.widgets[:1], *_options(values)))
     if not any(widget.kind == DYNAMIC for widget in node_class.widgets):
         return node_class
     waiting, found, at = list(node_class.widgets), [], 0
@@ -29,6 +35,16 @@ def grown(node_class: NodeClass, values: Sequence[Any] | Mapping[str, Any]) -> N
             waiting[:0] = _brought(widget, value)
         at += widget.saved
     return replace(node_class, widgets=tuple(found))
+
+
+def _options(values: Sequence[Any]) -> list[Widget]:
+    """Return the place of the choice among the options, which nothing can set, and the options with the empty last."""
+    filled = list(takewhile(bool, values[2:]))
+    place = next((at for at, option in enumerate([*filled, ""]) if values and option == values[0]), -1)
+    return [
+        Widget("index", "FIXED", place),
+        *(Widget(f"option{number}", "STRING", "") for number in range(1, len(filled) + 2)),
+    ]
 
 
 def choices(options: Mapping[str, Any]) -> list[Any]:

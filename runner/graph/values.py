@@ -24,7 +24,9 @@ _ANNOTATION = re.compile(r"\[(input|output|temp)\]", re.IGNORECASE)
 
 
 def accepted(spec: Widget, value: Any) -> Any:
-    """Return `value` as the widget holds it: a text area keeps text, with plain line ends."""
+    """Return `value` as the widget holds it: a text area keeps text, with plain line ends, some cannot be set."""
+    if spec.kind == "FIXED":
+        return spec.default
     if spec.kind == "TEXT":
         return "" if value is None or value is UNDEFINED else text(value).replace("\r\n", "\n").replace("\r", "\n")
     return value

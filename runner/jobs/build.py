@@ -51,14 +51,15 @@ def job(
 class Recipe:
     """A graph made ready for one host: any number of jobs come from it, and the host is asked nothing again.
 
-    `object_info` is the host's own, `models` what it has in the folders that the graph's models belong to; `name`, when
-    given, is what the jobs call the graph.
+    `object_info` is the host's own, `models` what it has in the folders that the graph's models belong to, `frontend`
+    the version of its frontend; `name`, when given, is what the jobs call the graph.
     """
 
     graph: graphs.UIGraph | ApiGraph
     object_info: Mapping[str, Any] = field(repr=False)
     models: Mapping[str, Sequence[str]] = field(repr=False)
     name: str = ""
+    frontend: str = ""
 
     def names(self) -> list[str]:
         """Return the names of what can be set: parameters, or of an API graph `node.input` of every literal input."""
@@ -99,7 +100,7 @@ class Recipe:
         """Return what can be chosen of each parameter that is a choice, as the graph or else the host has it."""
         if isinstance(self.graph, ApiGraph):
             return {}
-        prompt = graphs.to_api(self.graph, self.object_info, seed=0)
+        prompt = graphs.to_api(self.graph, self.object_info, seed=0, frontend=self.frontend)
         found = {}
         for name, one in graphs.parameters(self.graph).items():
             node, key = one.targets[0]
@@ -145,7 +146,7 @@ class Recipe:
                 for node, body in nodes.items()
                 if body["class_type"] == SUBJECT_NODE
             }
-        prompt = graphs.to_api(self.graph, self.object_info, seed=0)
+        prompt = graphs.to_api(self.graph, self.object_info, seed=0, frontend=self.frontend)
         return {
             name: str(one.default if one.default is not None else prompt[node]["inputs"].get(key, NO_SUBJECT))
             for name, one in graphs.parameters(self.graph).items()
@@ -162,7 +163,7 @@ class Recipe:
             api = self.graph
             build: Callable[[Sequence[str]], Job] = lambda names: api_job(api, settings, names, self.object_info)  # noqa: E731
         else:
-            build = _ui_builder(self.graph, settings, self.object_info, self.models)
+            build = _ui_builder(self.graph, settings, self.object_info, self.models, self.frontend)
         made = build([f"{UPLOADS}/photo.png"] if photos else ())
         if photos:
             made = build(photos())
@@ -176,7 +177,7 @@ def read_recipe(client: Client, path: Path, name: str = "") -> Recipe:
     if api:
         return Recipe(api, client.object_info(), {}, name)
     graph = graphs.read(path)
-    return Recipe(graph, client.object_info(), _models(client, graph), name)
+    return Recipe(graph, client.object_info(), _models(client, graph), name, client.frontend())
 
 
 def _options(declared: Sequence[Any] | None) -> list[str]:
@@ -215,7 +216,9 @@ def to_api(client: Client, path: Path) -> dict[str, Any]:
     """Return the API prompt of a UI graph for the nodes of a host; an API graph is given back pruned."""
     api = read_api(path)
     info = client.object_info()
-    return prepare_prompt(api.prompt, info) if api else graphs.to_api(graphs.read(path), info)
+    if api:
+        return prepare_prompt(api.prompt, info)
+    return graphs.to_api(graphs.read(path), info, frontend=client.frontend())
 
 
 def parameter_rows(path: Path) -> list[dict[str, Any]]:
@@ -244,7 +247,8 @@ def check(client: Client, path: Path, settings: Mapping[str, str]) -> list[graph
     api = read_api(path)
     if api is None:
         graph = graphs.read(path)
-        return graphs.check(graph, client.object_info(), _models(client, graph), graphs.with_family(graph, settings))
+        settings = graphs.with_family(graph, settings)
+        return graphs.check(graph, client.object_info(), _models(client, graph), settings, client.frontend())
     findings = graphs.check_prompt(nodes_of(api.prompt), client.object_info())
     if not any(finding.level == "error" for finding in findings):
         api_job(api, settings, (), client.object_info())
@@ -262,6 +266,7 @@ def _ui_builder(
     settings: Mapping[str, Any],
     object_info: Mapping[str, Any],
     models: Mapping[str, Sequence[str]],
+    frontend: str,
 ) -> Callable[[Sequence[str]], Job]:
     known = graphs.parameters(graph)
     settings = graphs.with_family(graph, settings)
@@ -269,7 +274,7 @@ def _ui_builder(
     name = str(studio.get("name") or Path(graph.source).stem)
     values = {key: one.default for key, one in known.items() if one.default is not None}
     values |= {key: known[key].accept(value) for key, value in settings.items() if key in known}
-    findings = graphs.check(graph, object_info, models, settings)
+    findings = graphs.check(graph, object_info, models, settings, frontend)
     seed = values.get("seed")
     # The canvas shows what the graph says; what this job set instead is recorded beside it.
     workflow = {
@@ -284,7 +289,7 @@ def _ui_builder(
     def build(photos: Sequence[str]) -> Job:
         # A photo that is yet to be uploaded takes the place of the one that the graph was saved with.
         refuse([finding for finding in findings if not (photos and finding.kind == "file_missing")])
-        prompt = graphs.to_api(graph, object_info, seed=seed if isinstance(seed, int) else 0)
+        prompt = graphs.to_api(graph, object_info, seed=seed if isinstance(seed, int) else 0, frontend=frontend)
         prompt = graphs.apply(prompt, known, settings, graph.source)
         whole = with_photos(prompt, photos, graphs.photo_input(graph) if photos else None)
         return Job(

@@ -30,7 +30,9 @@ FLAGS = (
     "--remote-debugging-port=0",
 )
 
-READY = "!!(window.app?.vueAppReady && window.app?.graph && window.LiteGraph?.registered_node_types?.KSampler)"
+# With a workflow of its own open: before, the frontend would open that over what a test opens.
+READY = """!!(window.app?.vueAppReady && window.app?.graph && window.LiteGraph?.registered_node_types?.KSampler
+  && window.app?.extensionManager?.workflow?.activeWorkflow)"""
 
 # A picture's metadata is not wanted here, only what the queue button would post.
 TO_API = """(async graph => {

@@ -8,6 +8,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+# What newer frontends decide otherwise and the conversion does not follow, by feature graph.
+OTHERWISE = {
+    "renamed_classes": "they send a class that was renamed without its name",
+    "primitives_that_hold_no_number": "a combo keeps its value where a primitive holds none",
+}
+
 
 def same(ours: Any, theirs: Any) -> bool:
     """Tell whether two JSON values are equal in a browser's eyes: 1 is 1.0, but never true."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from portrait_studio.runner import Client
 from portrait_studio.runner import graph as graphs
 
 from ..canvas.chromium import Canvas, on_canvas
@@ -49,6 +50,8 @@ def test_it_is_saved_as_it_was_opened(canvas, graph):
     assert len(saved["links"]) == len(file["links"])
 
 
-def test_the_frontends_prompt_is_ours(canvas, graph, packs_info):
+def test_the_frontends_prompt_is_ours(canvas, graph, packs_host, packs_info):
     theirs = canvas.to_api(json.loads(graph.read_bytes()))["output"]
-    assert differences(graphs.to_api(graphs.read(graph), packs_info, seed=0), theirs) == []
+    with Client(packs_host.url) as client:
+        frontend = client.frontend()
+    assert differences(graphs.to_api(graphs.read(graph), packs_info, seed=0, frontend=frontend), theirs) == []
