@@ -18,6 +18,7 @@ from .classes import DYNAMIC, canvas_inputs, inputs_of
 from .conversion import Conversion, is_link
 from .document import BYPASS, MUTED, GraphError, UIGraph
 from .frontends import frontend_for
+from .growing import CUSTOM_COMBO
 from .growing import choices as dynamic_choices
 from .live import LiveNode
 from .migration import newer
@@ -184,7 +185,9 @@ class _Checker:
                     if is_link(value)
                     else self.value(key, name, kind, options, value)
                 )
-            elif name not in hidden and name not in canvas_inputs(node["class_type"], info) and "." not in name:
+            elif name in hidden or "." in name or name in canvas_inputs(node["class_type"], info):
+                continue
+            elif not (key in self.owners and self.owners[key].widget(name)):
                 # Packs may let a node grow inputs that /object_info does not list.
                 grown = str(info.get("python_module", "")).startswith("custom_nodes.") and is_link(value)
                 message = f"{self.name(key)} has no input {name!r}{nearest(name, known)}."
@@ -241,6 +244,8 @@ class _Checker:
         choices = options.get("options") or []
         # The choices of a remote combo are fetched by the canvas from another service.
         if options.get("remote") or options.get("multi_select") or value in choices:
+            return
+        if self.prompt[key]["class_type"] == CUSTOM_COMBO:  # its choices are other widgets of the node
             return
         twin = _twin(value, choices)
         upload = any(flag.endswith("_upload") and options[flag] for flag in options)

@@ -10,7 +10,8 @@ import json
 
 import pytest
 
-from portrait_studio.runner.graph import parse, to_api
+from portrait_studio.runner.graph import GraphError, parse, to_api
+from portrait_studio.runner.graph.checking import check
 from portrait_studio.runner.graph.frontends import Frontend, frontend_for
 
 from ...canvas.comparison import differences_in_meaning
@@ -93,3 +94,66 @@ def test_what_is_linked_to_a_muted_block_is_linked_to_nothing(info: dict):
         prompt = to_api(parse(sketch.graph()), info, frontend=version)
         assert prompt.keys() == {"2"}
         assert "image" not in prompt["2"]["inputs"]
+
+
+def test_a_muted_block_inside_a_block_gives_nothing_since_1_41(info: dict):
+    inner, outer = _detail(info), Sketch(info, "Outer")
+    outer.port("IMAGE", "IMAGE", output=True)
+    outer.link(outer.add(inner, [64], mode=MUTED), 0, None, "IMAGE")
+    sketch = Sketch(info)
+    sketch.definitions = [inner, outer]
+    preview = sketch.add("PreviewImage")
+    sketch.link(sketch.add(outer), 0, preview, "images")
+    linked = {
+        version: to_api(parse(sketch.graph()), info, frontend=version)["1"]["inputs"] for version in ("1.40", "1.41")
+    }
+    assert linked == {"1.40": {"images": ["2:1:1", 0]}, "1.41": {}}
+
+
+def test_a_primitive_inside_a_block_reaches_its_widget_and_is_refused_before_1_33(info: dict):
+    inner = Sketch(info, "Inner")
+    scale = inner.add("ImageScale", ["area", 64, 64, "disabled"])
+    inner.link(inner.add("PrimitiveNode", [9, "fixed"], outputs=[("INT", "INT")]), 0, scale, "width")
+    sketch = Sketch(info)
+    sketch.definitions = [inner]
+    sketch.add(inner)
+    graph = parse(sketch.graph())
+    assert to_api(graph, info, frontend="1.33.0")["1:1"]["inputs"]["width"] == 9
+    with pytest.raises(GraphError, match="primitive inside a subgraph"):
+        to_api(graph, info, frontend="1.32.9")
+
+
+def test_since_1_46_a_listed_primitive_becomes_an_input(info: dict):
+    inner = Sketch(info, "Inner")
+    scale = inner.add("ImageScale", ["area", 64, 64, "disabled"])
+    primitive = inner.add("PrimitiveNode", [9, "fixed"], outputs=[("INT", "INT")])
+    inner.link(primitive, 0, scale, "width")
+    sketch = Sketch(info)
+    sketch.definitions = [inner]
+    listed = {"proxyWidgets": [[str(primitive["id"]), "value"]]}
+    for values in ([17], [None]):
+        sketch.add(inner, values, properties=listed)
+    prompt = to_api(parse(sketch.graph()), info, frontend="1.48.7")
+    assert [prompt[f"{block}:1"]["inputs"]["width"] for block in (1, 2)] == [17, 9]
+
+
+def test_an_input_type_is_a_widget_from_the_version_on_that_draws_it(info: dict):
+    declared = {"required": {"palette": ["COLORS", {}], "side": ["INT", {"default": 3}]}}
+    classes = {**info, "Painted": {"input": declared, "output": [], "output_name": []}}
+    sketch = Sketch(classes)
+    sketch.add("Painted", [["#fff"], 5])
+    drawn = to_api(parse(sketch.graph()), classes, frontend="1.45.0")["1"]["inputs"]
+    assert drawn == {"palette": {"__value__": ["#fff"]}, "side": 5}
+    before = to_api(parse(sketch.graph()), classes, frontend="1.44.19")["1"]["inputs"]
+    assert "palette" not in before
+    assert before["side"] == {"__value__": ["#fff"]}
+
+
+def test_a_custom_combo_has_its_options_and_the_place_of_the_choice(info: dict):
+    combo = {"input": {"required": {"choice": ["COMBO", {"options": []}]}}, "output": [], "output_name": []}
+    classes = {**info, "CustomCombo": combo}
+    sketch = Sketch(classes)
+    sketch.add("CustomCombo", ["b", 7, "a", "b", ""])
+    sent = {"choice": "b", "index": 1, "option1": "a", "option2": "b", "option3": ""}
+    assert to_api(parse(sketch.graph()), classes)["1"]["inputs"] == sent
+    assert [found.kind for found in check(parse(sketch.graph()), classes)] == ["graph"]  # it shows nothing
