@@ -49,6 +49,17 @@ def place_new(beside: Path, path: Path) -> bool:
     return True
 
 
+def write_in_place(path: Path, content: bytes) -> None:
+    """Write a file that nobody reads yet, straight under its name; on return its content is on the disk.
+
+    Raises OSError.
+    """
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Yield a file beside `path` to be written, which takes its place when the block ends well and is gone if not.

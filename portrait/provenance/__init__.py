@@ -7,7 +7,7 @@ all of it, so signing is the last write to a file.
 from .containers import ProvenanceError
 from .labelling import labelled, languages
 from .leaving import public_facts
-from .marking import Marking, mark, mark_file, without_private_parts
+from .marking import Marking, mark, mark_file, marked, without_private_parts
 from .showing import Provenance, show
 from .signing import Certificate, available, sign
 from .xmp import SOURCES
@@ -23,6 +23,7 @@ __all__ = [
     "languages",
     "mark",
     "mark_file",
+    "marked",
     "public_facts",
     "show",
     "sign",

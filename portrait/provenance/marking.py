@@ -60,18 +60,26 @@ def without_private_parts(data: bytes, name: str) -> bytes:
     return bare(data, name)
 
 
+def marked(data: bytes, name: str, marking: Marking | None = None) -> bytes:
+    """Return a picture with IPTC's mark in it; what cannot be marked, or is signed already, as it is.
+
+    Equal pictures stay equal: nothing of time or chance gets in, unless the marking signs. Raises ProvenanceError.
+    """
+    if not kind_of(data) or has_manifest(data, name):
+        return data
+    return mark(data, name, None, marking)
+
+
 def mark_file(file: Path, marking: Marking | None = None) -> bool:
     """Put IPTC's mark into a picture on this disk, whole or not at all; return whether it can be marked.
 
-    Equal files stay equal: nothing of time or chance gets in, unless the marking signs. A picture that is signed
-    already is left as it is. Raises OSError, ProvenanceError.
+    See `marked`. Raises OSError, ProvenanceError.
     """
     try:
         data = reading.read(file, "picture")
     except reading.ReadError as error:
         raise ProvenanceError(f"{file.name} cannot be marked ({error}).") from error
-    if not kind_of(data):
-        return False
-    if not has_manifest(data, file.name):
-        disk.write(file, mark(data, file.name, None, marking))
-    return True
+    new = marked(data, file.name, marking)
+    if new is not data:
+        disk.write(file, new)
+    return bool(kind_of(data))

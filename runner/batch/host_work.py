@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import queue
 import threading
 import time
@@ -233,13 +234,15 @@ class HostWorker:
         likeness = {row.file: row.likeness for row in stages}
         kept = []
         for place, (one, name) in enumerate(zip(here.files, names, strict=True)):
-            disk.write(beside / f"{place}.json", sealed(common | one.facts(name)))
+            # Contents are on the disk before anything gets its name; the names in here may be lost with the power.
+            words = sealed(common | one.facts(name))
+            disk.write_in_place(beside / f"{place}.json", words)
             disk.sync(one.file)
             if one.file.name != str(place):
                 one.file.replace(beside / str(place))
             stage = next((row.name for row in stages if row.file == name), "")
             size = (beside / str(place)).stat().st_size
-            record_hash = disk.sha256(beside / f"{place}.json")
+            record_hash = hashlib.sha256(words).hexdigest()
             kept.append(KeptFile(place, name, one.sha256, size, record_hash, stage, likeness.get(name)))
         self._jobs.pop(request.prompt_id, None)
         self._outcomes.pop(request.prompt_id, None)

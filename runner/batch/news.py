@@ -90,7 +90,7 @@ class Tally:
     def __post_init__(self) -> None:
         self.began = self.clock()
         self.here = 0  # rows done in this run
-        self._recent: deque[tuple[float, int]] = deque()
+        self._recent: deque[tuple[float, int, int]] = deque()  # second, and the rows and pictures done in it
 
     @property
     def left(self) -> int:
@@ -104,17 +104,25 @@ class Tally:
             self.here += 1
             self.pictures += len(news.files)
             self.seconds += news.seconds
-            self._recent.append((self.clock(), len(news.files)))
+            self._note(float(int(self.clock())), len(news.files))
         elif isinstance(news, RowFailed):
             self.failed += 1
             self.failures[news.error] += 1
+
+    def _note(self, second: float, pictures: int) -> None:
+        rows = 1
+        if self._recent and self._recent[-1][0] == second:
+            _, others, more = self._recent.pop()
+            rows, pictures = rows + others, pictures + more
+        self._recent.append((second, rows, pictures))
 
     def _lately(self) -> tuple[float, int, int]:
         """Return over how many seconds the speed is measured, and the rows and pictures made in them."""
         now = self.clock()
         while self._recent and self._recent[0][0] < now - WINDOW:
             self._recent.popleft()
-        return min(WINDOW, now - self.began), len(self._recent), sum(count for _, count in self._recent)
+        rows, pictures = sum(rows for _, rows, _ in self._recent), sum(pictures for *_, pictures in self._recent)
+        return min(WINDOW, now - self.began), rows, pictures
 
     @property
     def pictures_a_minute(self) -> float:

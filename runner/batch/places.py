@@ -61,23 +61,30 @@ class Places:
         """Return where the files of an attempt are before they get their names: 0, 0.json, 1, 1.json ..."""
         return self.fetched / f"{row}-{attempt}"
 
-    def keep(self, row: int, attempt: int) -> Fault | None:
+    def keep(self, row: int, attempt: int, fetched: Sequence[KeptFile] = ()) -> Fault | None:
         """Put the files of an attempt in place, each after its record; return why not. May be repeated.
 
+        `fetched` are those files where this process has fetched and hashed them; otherwise they are read once more.
         Raises OSError.
         """
-        files, beside = self.state.files(row, attempt), self.beside(row, attempt)
-        if not all(self._whole(one, beside) for one in files):
+        files, beside = fetched or self.state.files(row, attempt), self.beside(row, attempt)
+        if not fetched and not all(self._whole(one, beside) for one in files):
             return GONE
         for one in files:
             image = self.pictures / one.name
             for source, target in ((f"{one.place}.json", output.record_path(image)), (str(one.place), image)):
-                with contextlib.suppress(FileNotFoundError):
+                try:
                     (beside / source).replace(target)
+                except FileNotFoundError:
+                    if fetched:
+                        return GONE
         for name in self.state.names_of_others(row, attempt):
             (self.pictures / name).unlink(missing_ok=True)
             output.record_path(self.pictures / name).unlink(missing_ok=True)
-        _remove(beside)
+        try:
+            beside.rmdir()
+        except OSError:
+            _remove(beside)
         return None
 
     def _whole(self, one: KeptFile, beside: Path) -> bool:

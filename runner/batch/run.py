@@ -18,7 +18,7 @@ from .host_work import HostWorker
 from .news import AttemptFailed, HostChanged, News, Reporter, RowFailed, RowFinished, Tally
 from .places import Places
 from .rows import BatchRow
-from .state import State
+from .state import KeptFile, State
 from .whereabouts import Whereabouts
 
 TOGETHER = 256
@@ -61,6 +61,8 @@ class BatchRun:
         self.over = False
         self._up: dict[str, bool] = dict.fromkeys(hosts, False)
         self._began: dict[tuple[int, int], tuple[str, float]] = {}
+        self._rows: dict[int, BatchRow] = {}  # that are open here, so that the table is read once for each
+        self._fetched: dict[tuple[int, int], Sequence[KeptFile]] = {}  # of attempts whose files are on their way
 
     def stop(self, fault: Fault, cancel: bool = True) -> None:
         """Stop the run, from any thread or signal handler: see `Stop`."""
@@ -123,7 +125,8 @@ class BatchRun:
             elif isinstance(action, m.Load):
                 found.append(self.state.load(action.count, action.after))
             elif isinstance(action, m.Keep):
-                fault = self.places.keep(action.row, action.attempt)
+                fetched = self._fetched.get((action.row, action.attempt), ())
+                fault = self.places.keep(action.row, action.attempt, fetched)
                 kept = True
                 found.append(
                     m.NotKept(action.row, action.attempt, fault) if fault else m.Kept(action.row, action.attempt)
@@ -138,26 +141,32 @@ class BatchRun:
 
     def _row(self, request: Request) -> BatchRow | None:
         if isinstance(request, m.Post | m.Collect):
-            return BatchRow.of(self.state.settings(request.row))
+            if request.row not in self._rows:
+                self._rows[request.row] = BatchRow.of(self.state.settings(request.row))
+            return self._rows[request.row]
         return None
 
     def _tell(self, note: Note) -> None:
         """Let the operator hear of what was just written."""
+        news = None
         if isinstance(note, m.AttemptOpened):
             self._began[note.row, note.attempt] = (note.host, time.monotonic())
-            return
-        news = None
-        if isinstance(note, m.RowDone):
-            files = self.state.files(note.row, note.attempt)
+        elif isinstance(note, m.AttemptSaving):
+            self._fetched[note.row, note.attempt] = note.files
+        elif isinstance(note, m.RowDone):
+            self._rows.pop(note.row, None)
+            files = self._fetched.pop((note.row, note.attempt), ()) or self.state.files(note.row, note.attempt)
             host, began = self._began.pop((note.row, note.attempt), ("", time.monotonic()))
             last = next((one.likeness for one in reversed(files) if one.likeness is not None), None)
             names = tuple(one.name for one in files)
             news = RowFinished(note.row, host, names, round(time.monotonic() - began, 3), last)
         elif isinstance(note, m.AttemptClosed):
+            self._fetched.pop((note.row, note.attempt), None)
             host, _ = self._began.pop((note.row, note.attempt), ("", 0.0))
             if note.fault is not None:
                 news = AttemptFailed(note.row, note.attempt, host, note.fault.kind, note.fault.message)
         elif isinstance(note, m.RowSetAside):
+            self._rows.pop(note.row, None)
             news = RowFailed(note.row, note.fault.kind, note.fault.message)
         if news is not None:
             self.tally(news)

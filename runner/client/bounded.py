@@ -13,6 +13,7 @@ import socket
 import time
 
 _CHUNK = 1 << 16
+_AHEAD = 1 << 13  # bytes that are read ahead; large buffers that come and go would leave holes in the memory
 _LONGEST = 1e6  # seconds; a timeout of the system cannot be infinite
 
 
@@ -23,7 +24,8 @@ class TooMuchError(OSError):
 class BoundedSocket:
     """A connected socket with a deadline and a room; what http.client and websocket-client use of a socket.
 
-    `end` is a `time.monotonic()` that nothing may outlast, whatever comes in.
+    `end` is a `time.monotonic()` that nothing may outlast, whatever comes in. Use either `recv` or files of it: what
+    `recv` gives is read ahead.
     """
 
     def __init__(self, plain: socket.socket) -> None:
@@ -32,6 +34,8 @@ class BoundedSocket:
         self._room = math.inf
         self._rate = 0
         self._files = 0
+        self._buffer = memoryview(bytearray())
+        self._ahead = self._buffer  # what of it was received and is not asked for yet
         self._closing = False
         self.end = math.inf
 
@@ -41,8 +45,11 @@ class BoundedSocket:
 
     def recv(self, size: int) -> bytes:
         """Receive at most `size` bytes. Raises TimeoutError, TooMuchError, OSError."""
-        self._arm()
-        data = self._socket.recv(min(size, _CHUNK))
+        if not self._ahead:  # a websocket asks for two bytes at a time
+            self._arm()
+            self._buffer = self._buffer or memoryview(bytearray(_AHEAD))
+            self._ahead = self._buffer[: self._socket.recv_into(self._buffer)]
+        data, self._ahead = bytes(self._ahead[:size]), self._ahead[size:]
         self._count(len(data))
         return data
 
@@ -77,7 +84,7 @@ class BoundedSocket:
     def makefile(self, *_: object, **__: object) -> io.BufferedReader:
         """Return a file to read from; the socket stays open until it is closed."""
         self._files += 1
-        return io.BufferedReader(_Reader(self), _CHUNK)
+        return io.BufferedReader(_Reader(self), _AHEAD)
 
     def fileno(self) -> int:
         """Return the system's number of the socket."""

@@ -37,7 +37,7 @@ def parse(data: bytes) -> Any:
     if _HALF.search(text) and any(found[1] for found in _ESCAPE.finditer(text)):
         text = _ESCAPE.sub(lambda found: r"\ufffd" if found[1] else found[0], text)
     try:
-        value = json.loads(text, parse_int=_whole)
+        value = _decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if deeper(value, most("depth")):
@@ -47,3 +47,6 @@ def parse(data: bytes) -> Any:
 
 def _whole(digits: str) -> int | float:
     return int(digits) if len(digits) <= most("digits") else float(digits)
+
+
+_decode = json.JSONDecoder(parse_int=_whole).decode

@@ -7,6 +7,7 @@ billion pixels. Which kinds are taken at all is data, in kinds.json: none that a
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import struct
@@ -14,6 +15,8 @@ import zlib
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
+
+from PIL import Image
 
 from ...portrait import decoding
 
@@ -33,21 +36,29 @@ def is_fetched(name: str) -> bool:
     return Path(name).suffix.lower() in _kinds()
 
 
-def fault_of(file: Path, name: str) -> str:
+def fault_of(file: Path | bytes, name: str) -> str:
     """Return what is wrong with a file that a host sent under `name`, in words; empty when nothing is."""
+    return examine(file, name)[0]
+
+
+def examine(file: Path | bytes, name: str) -> tuple[str, str | None]:
+    """Return what is wrong with a file, or its bytes, that a host sent; empty when nothing is. And its `picture_hash`.
+
+    The picture is decoded once for both.
+    """
     kind = _kinds()[Path(name).suffix.lower()]
-    with file.open("rb") as source:
+    with _opened(file) as source:
         start = source.read(_LONGEST_START)
-        if not start:
-            return "it is empty"
-        if not any(re.match(pattern, start.hex()) for pattern in kind["starts"]):
-            return f"it is not what its name says; it begins with {_shown(start)}"
+    if not start:
+        return "it is empty", None
+    if not any(re.match(pattern, start.hex()) for pattern in kind["starts"]):
+        return f"it is not what its name says; it begins with {_shown(start)}", None
     if "picture" not in kind:
-        return ""
+        return "", None
     try:
-        return _fault_of_picture(file, kind["picture"])
+        return _examine_picture(file, kind["picture"])
     except Exception as error:  # whatever a decoder stumbles over
-        return f"it is damaged or cut short ({' '.join(str(error).split())[:80]})"
+        return f"it is damaged or cut short ({' '.join(str(error).split())[:80]})", None
 
 
 def picture_hash(file: Path, name: str) -> str | None:
@@ -59,35 +70,46 @@ def picture_hash(file: Path, name: str) -> str | None:
     if "picture" not in kind:
         return None
     with decoding.strict(), decoding.opened(file, [kind["picture"]]) as picture:
-        if picture.size[0] * picture.size[1] > DECODED or getattr(picture, "n_frames", 1) > 1:
-            return None
-        digest = hashlib.sha256(f"{picture.mode} {picture.size[0]}x{picture.size[1]}\0".encode())
-        digest.update(picture.tobytes())
-        return digest.hexdigest()
+        return _pixels_hash(picture)
 
 
-def _fault_of_picture(file: Path, form: str) -> str:
+def _pixels_hash(picture: Image.Image) -> str | None:
+    if picture.size[0] * picture.size[1] > DECODED or getattr(picture, "n_frames", 1) > 1:
+        return None
+    digest = hashlib.sha256(f"{picture.mode} {picture.size[0]}x{picture.size[1]}\0".encode())
+    digest.update(picture.tobytes())
+    return digest.hexdigest()
+
+
+def _opened(file: Path | bytes) -> IO[bytes]:
+    return io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
+
+
+def _examine_picture(file: Path | bytes, form: str) -> tuple[str, str | None]:
     with decoding.strict(), decoding.opened(file, [form]) as picture:
         width, height = picture.size
         if max(width, height) > decoding.MAX_SIDE or width * height > decoding.MAX_PIXELS:
-            return f"it says that it has {width} x {height} pixels"
+            return f"it says that it has {width} x {height} pixels", None
         if form == "WEBP" and (fault := _fault_of_webp(file)):
-            return fault
+            return fault, None
         if form == "PNG":  # Pillow takes one whose end is missing when the pixels are there
-            with file.open("rb") as source:
+            with _opened(file) as source:
                 if fault := _fault_of_png(source):
-                    return fault
-        if width * height > DECODED and form == "JPEG":
-            picture.draft(None, (width // 8, height // 8))
-        if width * height <= DECODED or form == "JPEG":
+                    return fault, None
+        if width * height <= DECODED:
             picture.load()
-    return ""
+            return "", _pixels_hash(picture)
+        if form == "JPEG":
+            picture.draft(None, (width // 8, height // 8))
+            picture.load()
+    return "", None
 
 
-def _fault_of_webp(file: Path) -> str:
-    with file.open("rb") as source:
+def _fault_of_webp(file: Path | bytes) -> str:
+    with _opened(file) as source:
         (told,) = struct.unpack("<4xI", source.read(8))
-    return "it is cut short" if told + 8 > file.stat().st_size else ""
+    size = len(file) if isinstance(file, bytes) else file.stat().st_size
+    return "it is cut short" if told + 8 > size else ""
 
 
 def _fault_of_png(source: IO[bytes]) -> str:

@@ -7,6 +7,7 @@ the runner is killed, an image that is there has its record, and the same job ru
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from .record import sealed
 from .result import SavedImage
 
 _PAUSE = 0.5  # seconds between attempts to reach a host that is away
+_SMALL = 1 << 26  # bytes of a file that is held whole
 _ATTEMPTS = 20  # at names that somebody else may take in the same moment
 _STOOD_IN = (502, 503, 504)  # a proxy says this of a host that is away
 
@@ -84,28 +86,30 @@ def fetch(
     for number, one in enumerate(wanted):
         file = into / str(number)
         try:
-            fault = _fetch(client, one, file, tell, prompt_id)
+            fetched = _fetch(client, one, file, tell, prompt_id)
         except (NothingThereError, ConnectionLostError) as error:
             if time.monotonic() >= client.end:
                 raise
             missing = [*found.missing, *(f"{rest.filename!r} was not fetched" for rest in wanted[number:])]
             return Fetch(found.files, missing, str(error))
-        if fault:
+        if isinstance(fetched, str):
             file.unlink(missing_ok=True)
-            found.missing.append(fault)
+            found.missing.append(fetched)
         else:
-            pixels = content.picture_hash(file, one.filename)
-            found.files.append(FetchedFile(one, file, disk.sha256(file), pixels))
+            found.files.append(fetched)
     return found
 
 
-def _fetch(client: Client, one: HostFile, file: Path, tell: Callable[[events.Event], None], prompt_id: str) -> str:
-    """Fetch one file; return why it is not to be had, or an empty string."""
+def _fetch(
+    client: Client, one: HostFile, file: Path, tell: Callable[[events.Event], None], prompt_id: str
+) -> FetchedFile | str:
+    """Fetch one file, check and mark it; return it, or why it is not to be had."""
     away: float | None = None
     while True:
         try:
             with file.open("wb") as sink:
                 answer = client.view(one.filename, sink, one.subfolder, one.kind)
+                size = sink.tell()
             if answer.status in _STOOD_IN:
                 raise ConnectionLostError(f"The host at {client.address.url} answers with error {answer.status}")
         except TooLargeError:
@@ -124,11 +128,18 @@ def _fetch(client: Client, one: HostFile, file: Path, tell: Callable[[events.Eve
             tell(events.HostBack(prompt_id=prompt_id))
         if answer.status != 200:
             return _why_missing(one, answer.status)
-        fault = content.fault_of(file, one.filename)
+        # A small one is read once, and not yet brought to the disk: whoever gives it its name does that.
+        data = file.read_bytes() if size <= _SMALL else file
+        fault, pixels = content.examine(data, one.filename)
         if fault:
             return f"{one.filename!r} cannot be fetched from the host: {words(fault)}"
-        provenance.mark_file(file)
-        return ""
+        if isinstance(data, Path):
+            provenance.mark_file(file)
+            return FetchedFile(one, file, disk.sha256(file), pixels)
+        new = provenance.marked(data, one.filename)
+        if new is not data:
+            file.write_bytes(new)
+        return FetchedFile(one, file, hashlib.sha256(new).hexdigest(), pixels)
 
 
 def _why_missing(one: HostFile, status: int) -> str:

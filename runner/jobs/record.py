@@ -155,9 +155,25 @@ def canonical_hash(data: Any) -> str:
 
 
 def sealed(record: Mapping[str, Any]) -> bytes:
-    """Return a record as the text of its file, with a checksum: it tells that somebody has edited it, not who."""
+    """Return a record as the text of its file, with a checksum: it tells that somebody has edited it, not who.
+
+    The text has a line for each key, and for each entry of a key that holds several.
+    """
     plain = json.loads(json.dumps(record, ensure_ascii=False, default=str))
-    return json.dumps({**plain, CHECKSUM: canonical_hash(plain)}, ensure_ascii=False, indent=2).encode() + b"\n"
+    lines = [f"{_text(key)}: {_lines(value)}" for key, value in {**plain, CHECKSUM: canonical_hash(plain)}.items()]
+    return ("{\n  " + ",\n  ".join(lines) + "\n}\n").encode()
+
+
+_text = json.JSONEncoder(ensure_ascii=False).encode
+"""JSON on one line, which Python writes several times faster than the indented kind."""
+
+
+def _lines(value: Any) -> str:
+    if isinstance(value, dict) and value:
+        return "{\n    " + ",\n    ".join(f"{_text(key)}: {_text(one)}" for key, one in value.items()) + "\n  }"
+    if isinstance(value, list) and value:
+        return "[\n    " + ",\n    ".join(map(_text, value)) + "\n  ]"
+    return _text(value)
 
 
 def is_unedited(record: Mapping[str, Any]) -> bool:
