@@ -2,12 +2,13 @@
 
     python benchmarks/batch_cost.py --rows 100000 --through 3000 --out benchmarks/results/batch_cost.json
 
-*decisions*: scheduler and state (SQLite on this disk) over `--rows` rows; hosts are answers out of this file, and the
-clock is scripted, so nothing is waited for. *whole*: the same code as `batch run`, over `--through` rows on hosts in
-processes of their own (real sockets, canned answers), with pictures and records written and brought to the disk.
-Seconds of the processor are those of the runner's process alone; on a machine that does other work too they are the
-figure to look at. Memory is the resident set, from a fifth of the rows on. There is no peer: no other client has a
-state for its rows.
+*planned*: a CSV file of `--planned` rows read, checked against a graph and a scripted host, and stored; memory is the
+peak of a process of its own, less that of one that plans a hundredth of them. *decisions*: scheduler and state (SQLite
+on this disk) over `--rows` rows; hosts are answers out of this file, and the clock is scripted, so nothing is waited
+for. *whole*: the same code as `batch run`, over `--through` rows on hosts in processes of their own (real sockets,
+canned answers), with pictures and records written and brought to the disk. Seconds of the processor are those of the
+runner's process alone; on a machine that does other work too they are the figure to look at. Memory is the resident
+set, from a fifth of the rows on. There is no peer: no other client has a state for its rows.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import gc
 import json
 import multiprocessing
+import resource
 import sys
 import tempfile
 import time
@@ -126,6 +128,30 @@ def decisions(rows: int, hosts: int, folder: Path) -> dict[str, Any]:
     }
 
 
+def planned(rows: int, folder: Path) -> dict[str, Any]:
+    """Read, check and store a table of so many rows; memory is the peak of this process, in megabytes."""
+    (folder / "prompt.json").write_text(json.dumps(PROMPT))
+    with (folder / "table.csv").open("w") as table:
+        table.write("1.color,9.filename_prefix\n")
+        table.writelines(f"{row % 4096},row {row} of somebody's night\n" for row in range(rows))
+    with ScriptedHost() as host:
+        order = Order(folder / "prompt.json", [host.url], table=folder / "table.csv")
+        (folder / "out").mkdir()
+        wall, work = time.perf_counter(), time.process_time()
+        with begin(order, folder / "out") as state:
+            took, spent = time.perf_counter() - wall, time.process_time() - work
+            assert state.counts()["open"] == rows
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"rows": rows, "seconds": round(took, 1), "processor": round(spent, 1), "megabytes": round(peak, 1)}
+
+
+def planned_apart(rows: int) -> dict[str, Any]:
+    """Do that in a process of its own."""
+    process = multiprocessing.get_context("spawn").Pool(1)
+    with tempfile.TemporaryDirectory(prefix="batch-cost-") as folder, process as pool:
+        return pool.apply(planned, (rows, Path(folder)))
+
+
 def serve(port: Any, over: Any) -> None:
     """Be a scripted host until it is over."""
     with ScriptedHost(side=16) as host:
@@ -182,8 +208,12 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=100_000)
     options.add_argument("--through", type=int, default=3_000, help="rows that go over sockets and to the disk")
     options.add_argument("--hosts", type=int, default=4)
+    options.add_argument("--planned", type=int, default=1_000_000, help="rows of a table that is only planned")
     given = options.parse_args()
     told: dict[str, Any] = {"machine": facts()}
+    few, many = planned_apart(given.planned // 100), planned_apart(given.planned)
+    told["planned"] = many | {"megabytes_more_than_for_a_hundredth": round(many["megabytes"] - few["megabytes"], 1)}
+    sys.stdout.write(json.dumps({"planned": told["planned"]}) + "\n")
     for name, measure, rows in (("whole", whole, given.through), ("decisions", decisions, given.rows)):
         with tempfile.TemporaryDirectory(prefix="batch-cost-") as folder:
             told[name] = measure(rows, given.hosts, Path(folder))

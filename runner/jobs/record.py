@@ -157,7 +157,7 @@ def canonical_hash(data: Any) -> str:
 def sealed(record: Mapping[str, Any]) -> bytes:
     """Return a record as the text of its file, with a checksum: it tells that somebody has edited it, not who.
 
-    The text has a line for each key, and for each entry of a key that holds several.
+    The text has a line for each key, and for each node of the prompt.
     """
     plain = json.loads(json.dumps(record, ensure_ascii=False, default=str))
     lines = [f"{_text(key)}: {_lines(value)}" for key, value in {**plain, CHECKSUM: canonical_hash(plain)}.items()]
@@ -169,10 +169,9 @@ _text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _lines(value: Any) -> str:
-    if isinstance(value, dict) and value:
+    """Return a value on one line, or an entry a line where it holds whole objects by name, such as nodes."""
+    if isinstance(value, dict) and any(isinstance(one, dict) for one in value.values()):
         return "{\n    " + ",\n    ".join(f"{_text(key)}: {_text(one)}" for key, one in value.items()) + "\n  }"
-    if isinstance(value, list) and value:
-        return "[\n    " + ",\n    ".join(map(_text, value)) + "\n  ]"
     return _text(value)
 
 
