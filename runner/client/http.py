@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import math
+import re
 import socket
 import ssl
 import time
@@ -26,6 +27,7 @@ from .response import Response
 from .wire import parse
 
 _CHUNK = 1 << 18
+_UNSENT = re.compile(r"[\x00-\x20\x7f]")  # signs that would end the line of a request, or a part of it
 _HEADERS = 1 << 20  # bytes; response.py refuses more than 100 lines
 
 
@@ -173,7 +175,7 @@ class Transport:
 
     def _send(self, line: BoundedSocket, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> None:
         """Send a request in one piece, since two small ones could wait for each other."""
-        if any(one <= " " or one == "\x7f" for one in path):
+        if _UNSENT.search(path):
             raise http.client.InvalidURL("the path holds signs that cannot be sent")
         fields = {"Host": self._host, "Accept-Encoding": "identity", **headers}
         if body is not None:

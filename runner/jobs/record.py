@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..client import words
@@ -160,18 +161,19 @@ def sealed(record: Mapping[str, Any]) -> bytes:
     The text has a line for each key, and for each node of the prompt.
     """
     plain = json.loads(json.dumps(record, ensure_ascii=False, default=str))
-    lines = [f"{_text(key)}: {_lines(value)}" for key, value in {**plain, CHECKSUM: canonical_hash(plain)}.items()]
+    lines = [f"{_name(key)}: {_lines(value)}" for key, value in {**plain, CHECKSUM: canonical_hash(plain)}.items()]
     return ("{\n  " + ",\n  ".join(lines) + "\n}\n").encode()
 
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
 """JSON on one line, which Python writes several times faster than the indented kind."""
+_name = lru_cache(1024)(_text)
 
 
 def _lines(value: Any) -> str:
     """Return a value on one line, or an entry a line where it holds whole objects by name, such as nodes."""
     if isinstance(value, dict) and any(isinstance(one, dict) for one in value.values()):
-        return "{\n    " + ",\n    ".join(f"{_text(key)}: {_text(one)}" for key, one in value.items()) + "\n  }"
+        return "{\n    " + ",\n    ".join(f"{_name(key)}: {_text(one)}" for key, one in value.items()) + "\n  }"
     return _text(value)
 
 
