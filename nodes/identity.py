@@ -50,7 +50,7 @@ class PortraitIdentityScore(io.ComfyNode):
                 io.Image.Output(display_name="images", is_output_list=True, tooltip="The images, unchanged."),
                 io.Float.Output(display_name="score", tooltip="The mean likeness; 0 if nothing could be measured."),
                 io.Image.Output(
-                    display_name="best", tooltip="The image that looks most like the person and is no copy."
+                    display_name="best", tooltip="The image that looks most like the person and is not a copy."
                 ),
                 io.String.Output(display_name="report", tooltip="The likeness of each image as JSON."),
             ],

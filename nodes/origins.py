@@ -1,4 +1,4 @@
-"""What a picture was made with, told by the only one who can look: the host."""
+"""What a picture was made with, as the host, which alone can look, says."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PortraitModelHashes(io.ComfyNode):
             node_id="PortraitModelHashes",
             display_name="Model Hashes",
             category="Portrait Studio/Models",
-            description="Tells the sha256 of model files and of the LoRAs of subjects, and the version of this pack. "
+            description="Lists the sha256 of model files and of the LoRAs of subjects, and the version of this pack. "
             "The command line adds this node to what it sends, so that the record beside a picture says what made it.",
             inputs=[
                 io.String.Input(

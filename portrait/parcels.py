@@ -113,14 +113,14 @@ def _cut(part: str, file: Path, folder: Path) -> dict[str, Any]:
 
 
 def _check(name: str, wanted: Mapping[str, str]) -> None:
-    """Raise SubjectError for a name that is not a folder's, and for what is no list of hashes."""
+    """Raise SubjectError for a name that is not a folder's, and for anything but hashes of its files."""
     if subjects.clean_name(name) != name:
         raise SubjectError(f"A subject cannot be taken in as {presets.shown(name)}: that is not the name of a folder.")
     if not {"card", "lora"} <= set(wanted) <= set(PARTS):
         raise SubjectError(f"The subject {name!r} can only be taken in with the hashes of its card and of its LoRA.")
     for part, sha256 in wanted.items():
         if not _HASH.fullmatch(sha256):
-            raise SubjectError(f"{presets.shown(sha256)} is no sha256 of the {part} of subject {name!r}.")
+            raise SubjectError(f"{presets.shown(sha256)} is not a sha256 of the {part} of subject {name!r}.")
 
 
 def _refuse_another(name: str, lora: str, root: Path) -> None:

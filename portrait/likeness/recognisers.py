@@ -40,7 +40,7 @@ class OnnxEmbedder:
         probe = self(np.full((1, TEMPLATE_SIDE, TEMPLATE_SIDE, 3), 128, np.uint8))
         if probe.ndim != 2 or len(probe) != 1 or probe.shape[1] < LEAST_NUMBERS or not np.isfinite(probe).all():
             raise IdentityError(
-                f"{path.name} is no face recogniser: it answers {list(probe.shape)} to one face, not one row of "
+                f"{path.name} is not a face recogniser: it answers {list(probe.shape)} to one face, not one row of "
                 f"{LEAST_NUMBERS} numbers or more; {OTHER}"
             )
 
@@ -110,7 +110,7 @@ def _runtime(path: Path) -> Run:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no common base of its errors
         raise IdentityError(
-            f"{path.name} is no ONNX model that onnxruntime can run ({_short(error, path)}); {OTHER}"
+            f"{path.name} is not an ONNX model that onnxruntime can run ({_short(error, path)}); {OTHER}"
         ) from None
     wanted, *more = session.get_inputs()
     sides = [side for side in wanted.shape[1:] if isinstance(side, int)]

@@ -30,7 +30,7 @@ class Marking:
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
-            raise ProvenanceError(f"{self.source!r} is no source of a picture; use one of {', '.join(SOURCES)}.")
+            raise ProvenanceError(f"{self.source!r} is not a source of a picture; use one of {', '.join(SOURCES)}.")
 
     @property
     def warning(self) -> str:

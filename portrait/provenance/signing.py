@@ -51,7 +51,7 @@ def sign(data: bytes, source: str, facts: Mapping[str, str], certificate: Certif
     chain, key = _pem(certificate.chain, "certificate"), _pem(certificate.key, "key")
     if certificate.algorithm not in ALGORITHMS:
         raise ProvenanceError(
-            f"{certificate.algorithm!r} is no algorithm that C2PA signs with; use one of {', '.join(ALGORITHMS)}."
+            f"{certificate.algorithm!r} is not an algorithm that C2PA signs with; use one of {', '.join(ALGORITHMS)}."
         )
     stamps = certificate.time_stamps.encode() or None
     out = io.BytesIO()

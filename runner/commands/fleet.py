@@ -101,6 +101,6 @@ def run_fleet(
 
 def _ready(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise FleetError(f"{name!r} is no name for a worker or a batch: use letters, digits, - and _")
+        raise FleetError(f"{name!r} cannot be the name of a worker or a batch: use letters, digits, - and _")
     if not all(importlib.util.find_spec(one) for one in ("celery", "redis")):
         raise FleetError("The fleet needs Celery and Redis: pip install 'portrait-studio[fleet]'")

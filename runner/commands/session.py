@@ -77,7 +77,7 @@ def session_command(
             PortraitSession.resumed(resume).close()  # what is wrong with it is said before a host starts
         else:
             if trained and replace:
-                raise SessionError("--trained uses a subject as it is, and --replace trains it anew: give one of them")
+                raise SessionError("--trained uses a subject as it is, and --replace trains it again: give one of them")
             if not name:
                 raise SessionError("A session needs a name for the person: give --name, for example --name Anna")
             files = {} if trained and not photos else chosen_photos(photos or [])

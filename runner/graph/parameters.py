@@ -105,7 +105,7 @@ def declared(graph: UIGraph) -> dict[str, Any]:
         raise GraphError(f"{graph.source}: {complaint}.")
     for family, values in studio.get("families", {}).items():
         for name in sorted(set(values) - set(studio.get("parameters", {}))):
-            raise GraphError(f"{graph.source}: the family {family!r} sets {name!r}, which is no parameter.")
+            raise GraphError(f"{graph.source}: the family {family!r} sets {name!r}, which is not a parameter.")
     for node in _mentioned(studio):
         if not has_node(graph, node):
             raise GraphError(f"{graph.source}: extra.portrait_studio names node {node}, which is not in the graph.")

@@ -64,7 +64,7 @@ def examine(file: Path | bytes, name: str) -> tuple[str, str | None]:
 def picture_hash(file: Path, name: str) -> str | None:
     """Return a sha256 over size and decoded pixels of a picture that was found whole: no file's metadata is in it.
 
-    None for what is no picture, or one of more than DECODED pixels. Raises OSError.
+    None for what is not a picture, or one of more than DECODED pixels. Raises OSError.
     """
     kind = _kinds().get(Path(name).suffix.lower(), {})
     if "picture" not in kind:

@@ -33,7 +33,7 @@ class Wish:
     """What was asked for; what is empty or 0 is left to the defaults of the checkpoint.
 
     `photos` are the contents' sha256; `settings` and `training` are parameters of the graph of the portraits and of
-    train-subject. `trained` uses the subject of this name as it is, `replace` trains it anew.
+    train-subject. `trained` uses the subject of this name as it is, `replace` trains it again.
     """
 
     name: str
@@ -112,7 +112,7 @@ def resolve(wish: Wish, client: Client) -> SessionOrder:
     if name in known and not (wish.trained or wish.replace):
         raise SessionError(
             f"There is a subject named {name!r} on the host already: choose another --name, give --trained to make "
-            "portraits of it as it is, or --replace to train it anew"
+            "portraits of it as it is, or --replace to train it again"
         )
     if not 0 <= wish.count <= MOST_SEEDS:
         raise SessionError(f"--count {wish.count} is not a number of pictures from 1 to {MOST_SEEDS}")

@@ -33,7 +33,7 @@ class Tries:
         session.add_all(TryRow(what=what, at=now) for what in self.kinds)
 
     def forget(self, session: Session) -> None:
-        """Begin to count this name anew: its owner has signed in."""
+        """Count this name from zero: its owner has signed in."""
         session.execute(delete(TryRow).where(TryRow.what == next(iter(self.kinds))))
 
 

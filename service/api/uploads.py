@@ -18,7 +18,7 @@ from ..work import Studio, take, upright
 
 
 async def files_of(request: Request) -> list[UploadFile]:
-    """Return the files of a form, in any field. Raises StudioError for too many of them, or what is no form."""
+    """Return the files of a form, in any field. Raises StudioError for too many, or when it is not a form."""
     most = limit("photos_a_request")
     try:
         form = await request.form(max_files=most, max_fields=20, max_part_size=limit("form_bytes"))

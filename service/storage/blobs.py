@@ -50,7 +50,7 @@ class Blobs:
             raise BlobError(f"A file cannot be read ({error.strerror or type(error).__name__}).") from error
 
     def delete(self, name: str) -> None:
-        """Remove a file; one that is gone already is no error. Raises BlobError."""
+        """Remove a file; one that is gone already is not an error. Raises BlobError."""
         try:
             self.system.rm_file(self._path(name))
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Photos come in: checked, turned upright, made smaller, and written anew, so that no EXIF and no place is kept."""
+"""Photos come in: checked, turned upright, made smaller, and saved again, so that no EXIF and no place is kept."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def ask_for_report(session: Session, person: PersonRow) -> None:
 def upright(data: bytes, name: str) -> UprightPhoto:
     """Return a photo as it is kept; takes up to a second, so it is done before anything waits for it.
 
-    What arrives may be anything. Raises StudioError when it is no photo that can be read.
+    What arrives may be anything. Raises StudioError when it cannot be read as a photo.
     """
     if len(data) > limit("photo_bytes"):
         raise StudioError("too_large", 413, megabytes=limit("photo_bytes") // 1_000_000)

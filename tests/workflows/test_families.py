@@ -83,5 +83,5 @@ def test_a_family_that_is_none_is_refused_with_the_choices_near_it():
 def test_a_family_that_sets_what_is_no_parameter_is_refused():
     graph = starter()
     graph.data["extra"]["portrait_studio"]["families"]["SDXL"]["colour"] = 1
-    with pytest.raises(GraphError, match="the family 'SDXL' sets 'colour', which is no parameter"):
+    with pytest.raises(GraphError, match="the family 'SDXL' sets 'colour', which is not a parameter"):
         graphs.parameters(graphs.parse(graph.data, "edited"))

@@ -85,7 +85,7 @@ def test_a_recogniser_of_another_input_size_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_network_that_answers_three_numbers_is_no_recogniser(tmp_path):
-    with pytest.raises(IdentityError, match="is no face recogniser"):
+    with pytest.raises(IdentityError, match="is not a face recogniser"):
         recognisers.opened(recogniser(tmp_path / "three.onnx", numbers=3))
 
 

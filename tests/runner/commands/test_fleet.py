@@ -14,7 +14,7 @@ def test_a_name_that_is_none_is_refused(tmp_path, name):
     answer = invoke("fleet", "worker", f"--name={name}", "--out", tmp_path)
     assert answer.exit_code == 1
     assert one_sentence(answer.stderr)
-    assert "is no name for a worker" in answer.stderr
+    assert "cannot be the name of a worker" in answer.stderr
 
 
 def test_without_the_extra_it_says_how_to_get_it(tmp_path, monkeypatch):
