@@ -124,20 +124,10 @@ def make_environment(uv: Path, locks: Sequence[Path]) -> Path:
             "delete .studio/ and run again",
         )
     names = [part for lock in locks for part in ("--requirements", lock)]
-    install = [uv, "pip", "install", "--require-hashes", "--python", python, *names]
-    run(install, "look at the network and the index settings, then run again: what was fetched is kept")
-    editable = [
-        uv,
-        "pip",
-        "install",
-        "--quiet",
-        "--no-build-isolation",
-        "--no-deps",
-        "--python",
-        python,
-        "--editable",
-        ROOT,
-    ]
+    install = [uv, "pip", "install", "--python", python]
+    way_out = "look at the network and the index settings, then run again: what was fetched is kept"
+    run([*install, "--require-hashes", *names], way_out)
+    editable = [*install, "--quiet", "--no-build-isolation", "--no-deps", "--editable", ROOT]
     run(editable, "delete .studio/env and run again")
     # An environment made for more serves for less as well.
     satisfies = [digest(*locks[:count], ROOT / "pyproject.toml") for count in range(1, len(locks) + 1)]
@@ -161,19 +151,9 @@ def unpack_host(uv: Path, python: Path) -> Path:
         return host
     unpacked = STUDIO / "unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)
-    command = [
-        uv,
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--require-hashes",
-        "--python",
-        python,
-        "--target",
-        unpacked,
-    ]
-    run([*command, "--requirements", REQUIREMENTS / "host-tree.txt"], "look at the network, then run again")
+    command = [uv, "pip", "install", "--python", python, "--quiet", "--no-deps", "--require-hashes"]
+    wheel = ["--target", unpacked, "--requirements", REQUIREMENTS / "host-tree.txt"]
+    run([*command, *wheel], "look at the network, then run again")
     tree = unpacked / pin["folder"]
     for name in pin["delete"]:
         (tree / name).unlink(missing_ok=True)
@@ -336,15 +316,8 @@ def launch(arguments: argparse.Namespace, python: Path, host: list[str], rest: l
     if arguments.command == "test":
         command = [str(python), "-m", "pytest", *(rest or WHOLE_SUITE)]
     else:
-        command = [
-            str(python),
-            "-m",
-            "portrait_studio.runner",
-            arguments.command,
-            *host,
-            *(["--keep"] if arguments.keep else []),
-            *(["--no-training"] if arguments.no_training else []),
-        ]
+        options = [f"--{name}" for name in ("keep", "no-training") if getattr(arguments, name.replace("-", "_"))]
+        command = [str(python), "-m", "portrait_studio.runner", arguments.command, *host, *options]
     names = ("PORTRAIT_STUDIO_COMFYUI", "PORTRAIT_STUDIO_HOST_PYTHON", "PORTRAIT_STUDIO_MODELS")
     environment = {**os.environ, "PYTHONUTF8": "1", **dict(zip(names, host[1::2], strict=True))}
     if arguments.command == "test" and not rest:
