@@ -6,11 +6,13 @@ Every answer is a line of JSON on standard output.
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import json
+import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ CASES: dict[str, dict[str, Any]] = {
     "sd15 batch 4, text encoder": {"batch": 4, "steps": 48, "text": True},
     "sdxl batch 1": {"batch": 1, "steps": 18, "base": "sdxl"},
     "sd15 batch 4 once more": {"batch": 4, "steps": 48},
+    "sd15 eight people, batch 4 each": {"batch": 4, "steps": 24, "people": 8},
+    "sd15 eight people, batch 4 each, text encoder": {"batch": 4, "steps": 24, "people": 8, "text": True},
 }
 # Of comfy/model_detection.py, unet_config_from_diffusers_unet.
 UNETS: dict[str, dict[str, Any]] = {
@@ -164,13 +168,39 @@ def loaded(file: str) -> tuple[Any, Any, Any]:
         return comfy.sd.load_checkpoint_guess_config(file)[:3]
 
 
+class Together:
+    """Several people who take their steps together; speaks like the training of one."""
+
+    def __init__(self, model: Any, trainings: Sequence[Any], group: Any) -> None:
+        from portrait_studio.trainer.several import JointSteps
+
+        self.trainings = trainings
+        self.steps = JointSteps(model, group, [(training, training.learner) for training in trainings])
+
+    def advance(self) -> None:
+        """Make one step of everybody."""
+        if failed := self.steps.advance(range(len(self.trainings))):
+            raise next(iter(failed.values()))
+
+    def look(self) -> None:
+        """Read everybody's losses."""
+        for training in self.trainings:
+            training.look()
+
+    @property
+    def losses(self) -> list[float]:
+        """The losses of the first."""
+        return self.trainings[0].losses
+
+
 @contextlib.contextmanager
-def training(file: str, settings: TrainSettings, recorded: bool = True) -> Iterator[Any]:
-    """Give the training of a case, its LoRA attached, before its first step."""
+def training(file: str, settings: TrainSettings, recorded: bool = True, people: int = 1) -> Iterator[Any]:
+    """Give the training of a case, its LoRA attached, before its first step; that of several `people` as Together."""
     import torch
 
     from portrait_studio.trainer.loop import Training
     from portrait_studio.trainer.lora import Lora
+    from portrait_studio.trainer.lora_group import LoraGroup
     from portrait_studio.trainer.native import NativeModel
     from portrait_studio.trainer.training_data import TrainingData
 
@@ -178,14 +208,29 @@ def training(file: str, settings: TrainSettings, recorded: bool = True) -> Itera
     with torch.inference_mode(False), torch.enable_grad():
         text, slow = settings.text_encoder_rate > 0, settings.gradient_checkpointing
         model = NativeModel(*given, settings.precision, text, settings.convolutions, slow)
-        lora = Lora(model.layers, settings.rank, settings.alpha, settings.seed)
+        data = TrainingData(model, pictures(settings.resolution), settings)
+        trainings = []
+        for seed in range(settings.seed, settings.seed + people):
+            own, chosen = copy.copy(data), settings.with_changes({"seed": seed})
+            own.settings = chosen
+            trainings.append(Training(own, Lora(model.layers, chosen.rank, chosen.alpha, seed), chosen))
+        group = LoraGroup([one.lora for one in trainings])
         try:
-            with lora.attached():
+            with group.attached(), group.passing(range(people)):
                 if recorded:
-                    model.record(lora.parameters)
-                yield Training(TrainingData(model, pictures(settings.resolution), settings), lora, settings)
+                    model.record(group.parameters)
+                yield trainings[0] if people == 1 else Together(model, trainings, group)
         finally:
             model.close()
+
+
+def as_a_card_of(gigabytes: float) -> None:
+    """Let this process have and see no more memory than a smaller card has."""
+    import torch
+
+    most = int(gigabytes * 1e9)
+    torch.cuda.set_per_process_memory_fraction(most / torch.cuda.mem_get_info()[1])
+    torch.cuda.mem_get_info = lambda *_: (most - torch.cuda.memory_reserved(), most)
 
 
 def trainings(job: dict[str, Any], dynamic: bool) -> None:
@@ -195,6 +240,8 @@ def trainings(job: dict[str, Any], dynamic: bool) -> None:
     from portrait_studio.trainer import lora, native
     from portrait_studio.trainer.cuda_graphs import recording_works
 
+    if job.get("gigabytes"):
+        as_a_card_of(job["gigabytes"])
     if job.get("unfused"):
         lora.usable = native.usable = lambda device: False
     for name in job["cases"]:
@@ -203,7 +250,9 @@ def trainings(job: dict[str, Any], dynamic: bool) -> None:
         began = first = clock = time.perf_counter()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
-        with training(job["files"][case.get("base", "sd15")], settings) as work:
+        people = case.get("people", 1)
+        file = job["files"][case.get("base", "sd15")]
+        with training(file, settings, not job.get("unrecorded"), people) as work:
             ready = time.perf_counter()
             for step in range(settings.steps):
                 if step in (1, WARM):
@@ -218,27 +267,41 @@ def trainings(job: dict[str, Any], dynamic: bool) -> None:
         say(
             case=name,
             losses=[round(loss, 6) for loss in work.losses],
-            samples_per_second=round(done * settings.batch / seconds, 3),
+            samples_per_second=round(done * settings.batch * people / seconds, 3),
             until_ready=round(ready - began, 2),
             first_step=round(first - ready, 2),
             peak_gb=round(torch.cuda.max_memory_allocated() / 1e9, 2) if torch.cuda.is_available() else None,
             dynamic=dynamic,
             allocator=torch.cuda.get_allocator_backend() if torch.cuda.is_available() else "cpu",
-            recorded=recording_works() and not settings.gradient_checkpointing,
+            peak_reserved_gb=round(torch.cuda.max_memory_reserved() / 1e9, 2) if torch.cuda.is_available() else None,
+            recorded=recording_works() and not job.get("unrecorded"),
         )
 
 
 def first_step(job: dict[str, Any], dynamic: bool) -> None:
-    """Take the first two steps of a process apart."""
+    """Take the first steps of a process apart, and what comes before them."""
+    import comfy.sd
+    import psutil
     import torch
+    from subject_parts import Sections
     from torch.profiler import ProfilerActivity, profile
 
+    from portrait_studio.trainer import lora, native
+
     settings = settings_of(CASES[job["cases"][0]], job["small"])
+    before = time.time() - psutil.Process().create_time()
     entered = time.perf_counter()
+    sections = Sections()
+    sections.wrap(comfy.sd, "load_checkpoint_guess_config", "checkpoint loaded")
+    sections.wrap(native.NativeModel, "__init__", "networks copied")
+    sections.wrap(native.NativeModel, "encode", "latents")
+    sections.wrap(native.NativeModel, "encode_text", "words")
+    sections.wrap(lora.Lora, "__init__", "LoRA made")
     with training(job["files"]["sd15"], settings, recorded=False) as work:
         waited()
         ready = time.perf_counter()
-        parts: dict[str, float] = {"process to host": entered - BEGAN, "loaded, copied, encoded": ready - entered}
+        parts: dict[str, float] = {"process to host": before, "host to ready": ready - entered}
+        parts |= {f"of that, {name}": seconds for name, seconds in sections.seconds.items()}
         calls: list[list[Any]] = []
         for step in ("first", "second", "third", "fourth"):
             with profile(activities=[ProfilerActivity.CPU]) if step == "first" else contextlib.nullcontext() as seen:
@@ -266,6 +329,8 @@ def first_step(job: dict[str, Any], dynamic: bool) -> None:
 
 def main() -> None:
     """Do what the job says."""
+    logging.basicConfig(stream=sys.stderr)
+    logging.getLogger("portrait_studio").setLevel(logging.INFO)  # why something goes the plain way
     job = json.loads(sys.argv.pop(1))
     dynamic = enter(job["comfyui"], job["arguments"])
     if job["task"] == "make":

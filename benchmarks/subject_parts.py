@@ -1,4 +1,7 @@
-"""Where the seconds of one training on the pocket checkpoint go, part by part; host_training.py runs it."""
+"""Where the seconds of one training on the pocket checkpoint go, part by part.
+
+host_training.py and subject_time.py run it.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,20 @@ def measure(job: dict[str, Any], dynamic: bool) -> None:
 
     from portrait_studio.portrait import photos
     from portrait_studio.portrait.report import Limits
-    from portrait_studio.trainer import class_images, files, judge, loop, native, photo_set, run, state, training_data
+    from portrait_studio.trainer import (
+        class_images,
+        curves,
+        files,
+        fusion,
+        judge,
+        loop,
+        native,
+        photo_set,
+        run,
+        session,
+        state,
+        training_data,
+    )
 
     sections = Sections()
     sections.wrap(native.NativeModel, "sample", "sampling for class images and judging")
@@ -71,6 +87,10 @@ def measure(job: dict[str, Any], dynamic: bool) -> None:
     sections.wrap(state, "save_tensors", "checkpoints written")
     sections.wrap(files, "publish", "subject published")
     sections.wrap(training_data.TrainingData, "__init__", "trainee: everything else")
+    sections.wrap(training_data.TrainingData, "held_out_loss", "loss on held-out photos")
+    sections.wrap(fusion, "fuse", "fusion")
+    sections.wrap(session.Session, "_reported", "likeness report")
+    sections.wrap(curves, "draw", "curves")
     advance, firsts = loop.Training.advance, [0]
 
     def stepped(self: Any) -> None:
@@ -93,7 +113,7 @@ def measure(job: dict[str, Any], dynamic: bool) -> None:
         given = photo_set.prepare(
             read, [path.name for path in paths], photo_set.PhotoSetOptions("ohwx", "woman", limits)
         )
-    chosen = load("pocket")
+    chosen = load(job.get("preset", "pocket")).scaled(job.get("changes", {}))
     if job["small"]:
         chosen = chosen.with_changes(
             {"steps": 6, "sample_every": 3, "class_images": 2, "samples": 2, "sample_steps": 2}
@@ -111,5 +131,6 @@ def measure(job: dict[str, Any], dynamic: bool) -> None:
         whole=round(time.perf_counter() - began, 2),
         process_to_here=round(began - BEGAN, 2),
         likeness=[round(score.likeness, 4) for score in done.scores],
+        settings={name: getattr(chosen, name) for name in ("steps", "batch", "resolution", "samples", "class_images")},
         dynamic=dynamic,
     )

@@ -30,8 +30,9 @@ def recording_works() -> bool:
 def can_record(cuda: str | None, allocator: str) -> bool:
     """Return whether a build of torch for `cuda` (None: AMD's) can record with this memory allocator.
 
-    Only torch's own will do. With CUDA's (`cudaMallocAsync`, ComfyUI's default) torch 2.11 ends the process when a
-    recording is freed.
+    Only torch's own will do. With CUDA's (`cudaMallocAsync`, ComfyUI's default) torch 2.11 ends the process when memory
+    of a recording is freed that no replay has allocated yet: cudaFreeAsync fails in a destructor. To replay each
+    recording once as soon as it is made saves a network of a few layers, and not a UNet (one H200).
     """
     return bool(cuda) and allocator == "native"
 
@@ -56,9 +57,9 @@ class CudaRecorder:
     """Records passes as CUDA graphs."""
 
     def has_room(self) -> bool:
-        """Return whether as much memory is free as all work so far needed at its peak."""
+        """Return whether as much memory is free as work so far took at its peak, beyond what is held all the time."""
         torch.cuda.empty_cache()
-        return torch.cuda.mem_get_info()[0] >= torch.cuda.max_memory_allocated()
+        return torch.cuda.mem_get_info()[0] >= torch.cuda.max_memory_allocated() - torch.cuda.memory_allocated()
 
     def record(self, function: Callable[..., Any], examples: tuple[torch.Tensor, ...]) -> Callable[..., Any]:
         """Return what replays `function`; it has one set of buffers, which every pass overwrites."""
@@ -72,15 +73,19 @@ class CudaRecorder:
 
 
 class Recorded:
-    """`network(*inputs)`, whose gradients reach the `trained` leaf tensors, recorded for each shape that comes often.
+    """`network(*inputs)`, whose gradients reach the leaf tensors that `trained()` returns, recorded where it pays.
 
-    A recording keeps the memory of one pass, so nothing is recorded when the recorder has no room for it.
+    That is for each shape, and each choice of leaf tensors, that comes often. A recording keeps the memory of one pass,
+    so nothing is recorded when the recorder has no room for it.
     """
 
     def __init__(
-        self, network: Callable[..., Any], trained: Sequence[torch.Tensor], recorder: Recorder | None = None
+        self,
+        network: Callable[..., Any],
+        trained: Callable[[], Sequence[torch.Tensor]],
+        recorder: Recorder | None = None,
     ) -> None:
-        self._network, self._trained = network, tuple(trained)
+        self._network, self._trained = network, trained
         self._recorder = recorder or CudaRecorder()
         self._recordings: dict[Any, Callable[..., Any]] = {}
         self._seen: collections.Counter[Any] = collections.Counter()
@@ -92,27 +97,31 @@ class Recorded:
 
         A second forward before the first backward runs unrecorded.
         """
-        kind = tuple((tuple(one.shape), one.dtype, one.requires_grad) for one in inputs)
+        trained = tuple(self._trained())
+        kind = (*((tuple(one.shape), one.dtype, one.requires_grad) for one in inputs), tuple(map(id, trained)))
         self._seen[kind] += 1
         if kind not in self._recordings and self._seen[kind] >= FAMILIAR and not self._full:
-            self._record(kind, inputs)
+            self._record(kind, inputs, trained)
         if kind not in self._recordings or kind in self._under_way:
             return self._network(*inputs)
         self._under_way.add(kind)
         learning = [one for one in inputs if one.requires_grad]
-        own = iter(_Own.apply(lambda: self._under_way.discard(kind), *learning, *self._trained))
+        own = iter(_Own.apply(lambda: self._under_way.discard(kind), *learning, *trained))
         given = [next(own) if one.requires_grad else one for one in inputs]
         return self._recordings[kind](*given, *own)
 
-    def forget(self) -> None:
-        """Drop all recordings, and make no more."""
-        self._full = True
-        if self._recordings:
+    def forget(self, for_good: bool = True) -> bool:
+        """Drop all recordings, and make no more if it is `for_good`; return whether there were any."""
+        self._full = self._full or for_good
+        any_there = bool(self._recordings)
+        if any_there:
             self._recorder.settle()
             self._recordings.clear()
+            self._seen.clear()
             gc.collect()  # a recording is part of a reference cycle, and must be gone before the next one is made
+        return any_there
 
-    def _record(self, kind: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+    def _record(self, kind: Any, inputs: tuple[torch.Tensor, ...], trained: tuple[torch.Tensor, ...]) -> None:
         if not self._recorder.has_room():
             self._full = True
             return
@@ -120,7 +129,7 @@ class Recorded:
         count = len(examples)
         try:
             self._recordings[kind] = self._recorder.record(
-                lambda *given: self._network(*given[:count]), (*examples, *self._trained)
+                lambda *given: self._network(*given[:count]), (*examples, *trained)
             )
         except RuntimeError as error:  # whatever the reason, training goes on unrecorded
             log.info("Training is not recorded on this card: %s", error)

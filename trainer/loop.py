@@ -66,8 +66,12 @@ class Training:
                 raise
             loss = None
         if loss is None:  # outside of the handler, which would keep the failed pass alive
-            self._halve()
+            self._make_room()
             return self.advance()
+        return self.learn(loss)
+
+    def learn(self, loss: torch.Tensor) -> None:
+        """Take the step whose gradients are there, `loss` `[]` with them. Raises LossError as `advance`."""
         rate = optimiser.set_rate(self.optimiser, self.step, self.settings)
         if self.settings.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.lora.parameters(), self.settings.clip_norm)
@@ -77,7 +81,6 @@ class Training:
         self.step += 1
         if loss.device.type == "cpu" or len(self._unread) >= LOOK_EVERY:
             self.look()
-        return None
 
     def look(self) -> None:
         """Read the losses that have not been read. Raises LossError when one is not finite."""
@@ -99,9 +102,10 @@ class Training:
             total = total + loss.detach()
         return total
 
-    def _halve(self) -> None:
+    def _make_room(self) -> None:
         self.optimiser.zero_grad(set_to_none=True)
-        self.learner.model.free()
+        if self.learner.model.free():
+            return
         if self.batch == 1 or self.batch < self.settings.batch:
             raise MemoryShortError(
                 f"There is too little memory for batch {self.batch} at {self.settings.resolution} px; lower the "

@@ -68,9 +68,13 @@ class Adapter:
             rows = self._linear(plain, places.reshape(-1, x.shape[1]))
             return rows.view(*places.shape[:-1], -1).permute(0, 3, 1, 2)
         y = plain(x, *args, **kw)
-        down, up = self._factors(y.dtype)
-        inner = functional.conv2d(x.to(y.dtype), down, None, layer.stride, layer.padding, layer.dilation)
-        return y + functional.conv2d(inner, up)
+        return y + self.convolved(x.to(y.dtype))
+
+    def convolved(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the adapter of a convolution adds to the output for `x`."""
+        down, up = self._factors(x.dtype)
+        inner = functional.conv2d(x, down, None, self.layer.stride, self.layer.padding, self.layer.dilation)
+        return functional.conv2d(inner, up)
 
     def as_linear(self) -> low_rank.Layer:
         """Return the layer and its change as those of a linear layer."""
@@ -92,9 +96,13 @@ class Adapter:
         if rows.dtype == self.weight.dtype and not _autocast(rows.device):
             return low_rank.linear(rows, self.as_linear())
         y = plain(rows, *args, **kw)
+        return self.added(y, rows.to(y.dtype))
+
+    def added(self, y: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Return `y` `[N, out]` with what the adapter of a linear layer adds to it for `rows`."""
         down, up = self._factors(y.dtype)
         # In place, within the product: a sum of its own would read and write the whole output once more.
-        return y.addmm_(rows.to(y.dtype) @ down.t(), up.t())
+        return y.addmm_(rows @ down.t(), up.t())
 
     def _factors(self, precision: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         return self.down.to(precision), (self.up * self.scale).to(precision)
@@ -121,7 +129,7 @@ class Lora:
     def attached(self) -> Iterator[None]:
         """Make the layers give their changed output; the layers are as before afterwards, whatever happens."""
         for adapter in self.adapters.values():
-            adapter.layer.forward = _changed(adapter, adapter.layer.forward)
+            adapter.layer.forward = _changed(adapter.layer, adapter.layer.forward)
             adapter.layer.adapter = adapter
         try:
             yield
@@ -190,8 +198,8 @@ def _autocast(device: torch.device) -> bool:
     return device.type != "meta" and torch.is_autocast_enabled(device.type)
 
 
-def _changed(adapter: Adapter, forward: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+def _changed(layer: Any, forward: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     def with_change(x: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
-        return adapter.changed(forward, x, *args, **kwargs)
+        return layer.adapter.changed(forward, x, *args, **kwargs)
 
     return with_change

@@ -11,7 +11,8 @@ from torch.nn import functional
 class Layer(NamedTuple):
     """A layer's `weight` `[out, in]` and bias, and its LoRA: `down` `[r, in]`, `up` `[out, r]`, a number for both.
 
-    Weight and bias have the precision of what the layer reads, and are taken as constants.
+    Weight and bias have the precision of what the layer reads, and are taken as constants. With `down` `[S, r, in]` and
+    `up` `[S, out, r]` the rows are those of S people, as many rows of each, one person after the other.
     """
 
     weight: torch.Tensor
@@ -35,10 +36,24 @@ def merging_pays(out: int, into: int, rank: int) -> bool:
     return out * into <= 1.5 * 3 * rank * (out + into)
 
 
+def of_each(rows: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Return `rows` `[N, C]` as `[S, N / S, C]` where the `factor` is that of S people, else as they are."""
+    return rows if factor.ndim == 2 else rows.reshape(len(factor), -1, rows.shape[-1])
+
+
 def scaled_product(a: torch.Tensor, b: torch.Tensor, scale: float) -> torch.Tensor:
-    """Return `scale * (a @ b)` by one product."""
-    out = a.new_empty(a.shape[0], b.shape[1])
-    return torch.addmm(out, a, b, beta=0, alpha=scale, out=out)
+    """Return `scale * (a @ b)` by one product; both are matrices, or both stacks of them."""
+    out = a.new_empty(*a.shape[:-1], b.shape[-1])
+    product = torch.addmm if a.ndim == 2 else torch.baddbmm
+    return product(out, a, b, beta=0, alpha=scale, out=out)
+
+
+def added(total: torch.Tensor, a: torch.Tensor, b: torch.Tensor, scale: float) -> torch.Tensor:
+    """Add `scale * (a @ b)` to `total` `[N, C]` in place, which may be seen as a stack; return it."""
+    if a.ndim == 2:
+        return total.addmm_(a, b, alpha=scale)
+    total.view(len(a), -1, total.shape[-1]).baddbmm_(a, b, alpha=scale)
+    return total
 
 
 class _LowRank(torch.autograd.Function):
@@ -54,15 +69,16 @@ class _LowRank(torch.autograd.Function):
     ) -> torch.Tensor:
         ctx.scale, ctx.precision = scale, down.dtype
         down, up = down.to(rows.dtype), up.to(rows.dtype)
-        inner = rows @ down.t()
+        inner = of_each(rows, down) @ down.mT
         ctx.save_for_backward(rows, weight, down, up, inner)
-        return functional.linear(rows, weight, bias).addmm_(inner, up.t(), alpha=scale)
+        return added(functional.linear(rows, weight, bias), inner, up.mT, scale)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         rows, weight, down, up, inner = ctx.saved_tensors
-        above, scale = gradients[0], ctx.scale
+        above, scale = of_each(gradients[0], up), ctx.scale
         within = above @ up
-        below = (above @ weight).addmm_(within, down, alpha=scale) if ctx.needs_input_grad[0] else None
-        of_down, of_up = scaled_product(within.t(), rows, scale), scaled_product(above.t(), inner, scale)
+        below = added(gradients[0] @ weight, within, down, scale) if ctx.needs_input_grad[0] else None
+        of_down = scaled_product(within.mT, of_each(rows, down), scale)
+        of_up = scaled_product(above.mT, inner, scale)
         return below, None, None, of_down.to(ctx.precision), of_up.to(ctx.precision), None

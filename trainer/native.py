@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -94,8 +95,7 @@ class NativeModel:
             if compiled:
                 self.unet.compile()
             self.text = TrainedText(clip, self.family, self.device, self.dtype) if text_encoder else None
-        # A recording keeps every activation, and compiled code has launches of its own.
-        self._recordable = not (checkpointing or compiled)
+        self._recordable = not compiled  # compiled code has launches of its own
         self._recorded: Recorded | None = None
         self.layers = _unet_layers(model, self.unet, self.family, convolutions)
         if self.text is not None:
@@ -104,10 +104,10 @@ class NativeModel:
     def record(self, trained: Callable[[str], Sequence[torch.Tensor]]) -> None:
         """Record passes with gradients, where that is faster and there is memory for it.
 
-        `trained` gives the tensors trained by the beginning of their kohya names.
+        `trained` gives the tensors that passes train at the time, by the beginning of their kohya names.
         """
         if self._recordable and recording_works():
-            self._recorded = Recorded(self._answer, trained("lora_unet_"))
+            self._recorded = Recorded(self._answer, partial(trained, "lora_unet_"))
             if self.text is not None:
                 self.text.record(trained)
 
@@ -127,18 +127,22 @@ class NativeModel:
         """Return whether an error says that the device has no memory left."""
         return isinstance(error, torch.cuda.OutOfMemoryError) or "can't allocate memory" in str(error)
 
-    def free(self) -> None:
-        """Give back what the device holds and nobody uses."""
-        self._forget()
+    def free(self) -> bool:
+        """Give back what the device holds and nobody needs; return whether recordings were among it."""
+        forgotten = self._forget()
         gc.collect()
         host.soft_empty_cache()
+        return forgotten
 
-    def _forget(self) -> None:
+    def renew(self) -> None:
+        """Drop what was recorded of people who are no longer trained, and record what comes from now on."""
+        self._forget(for_good=False)
+
+    def _forget(self, for_good: bool = True) -> bool:
         """Drop all recordings now: torch may not be left to collect them while it makes others."""
-        if self._recorded:
-            self._recorded.forget()
-        if self.text is not None:
-            self.text.forget()
+        holders = [one for one in (self._recorded, self.text) if one is not None]
+        forgotten = [holder.forget(for_good) for holder in holders]
+        return any(forgotten)
 
     # ------------------------------------------------------------ pictures and words
 
@@ -224,9 +228,21 @@ class NativeModel:
                 noise = torch.stack(
                     [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds[part]]
                 )
-                latents = self._sampled(noise.to(self.device), wanted, unwanted, steps, cfg, tick)
+                latents = self._with_room(
+                    partial(self._sampled, noise.to(self.device), wanted, unwanted, steps, cfg, tick)
+                )
                 pictures += self.decode(latents)
         return pictures
+
+    def _with_room(self, work: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Return what `work` does; where memory is short for it, without what was recorded of the training."""
+        try:
+            return work()
+        except RuntimeError as error:
+            if not self.out_of_memory(error):
+                raise
+        self.free()  # outside of the handler, which would keep the failed work alive
+        return work()
 
     def _sampled(
         self,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from .session import Course, Session, TrainedSubject, TrainingJob, TrainingObser
 from .training_data import Model, TrainingData
 
 FUSED = "step-fused.safetensors"
+Steps = Generator[Training, None, TrainedSubject]
 
 
 def train(
@@ -34,17 +36,46 @@ def train(
     MemoryShortError, LockError and StateError as the loop and the disk do.
     """
     name = subjects.clean_name(job.name)
+    with held(root, name):
+        session = NativeSession(model, photos, job, name, root, observer)
+        session.prepare()
+        with session.lora.attached():
+            model.record(session.lora.parameters)
+            return _alone(session.steps())
+
+
+@contextlib.contextmanager
+def held(root: Path, name: str) -> Iterator[None]:
+    """Keep all others off a subject meanwhile, and leave no empty folder of it."""
     folder = root / name / subjects.TRAINING
     try:
         with locked(root, name):
-            return _NativeSession(model, photos, job, name, root, observer).run()
+            yield
     finally:
         with contextlib.suppress(OSError):  # nothing is removed that anything was kept in
             folder.rmdir()
             folder.parent.rmdir()
 
 
-class _NativeSession(Session):
+def _alone(steps: Steps) -> TrainedSubject:
+    while True:
+        try:
+            training = next(steps)
+        except StopIteration as end:
+            return end.value
+        try:
+            training.advance()
+        except BaseException as error:
+            steps.throw(error)
+            raise
+
+
+class NativeSession(Session):
+    """One native training: `prepare()`, then `steps()` with the LoRA attached.
+
+    `drawn` keeps what the base model has drawn; several people may share it.
+    """
+
     def __init__(
         self,
         model: Model,
@@ -53,8 +84,10 @@ class _NativeSession(Session):
         name: str,
         root: Path,
         observer: TrainingObserver | None,
+        drawn: dict[Any, list[np.ndarray]] | None = None,
     ) -> None:
         super().__init__(photos, job, name, root, observer)
+        self.drawn = {} if drawn is None else drawn
         self.model, self.keep_checkpoints = model, job.keep_checkpoints
         self.warnings = [*(f"{photo.name}: {photo.reason}" for photo in photos.rejected), *self.warnings]
         self.base["fingerprint"] = model.fingerprint
@@ -66,36 +99,41 @@ class _NativeSession(Session):
             refuse_taken(name, root, job)
             files.clear(self.folder, samples=True)
 
-    def run(self) -> TrainedSubject:
-        of_class = self.class_images({"fingerprint": self.model.fingerprint}, self._sampled)
-        data = self.data = TrainingData(self.model, self.photos, self.settings, of_class)
-        lora = Lora(self.model.layers, self.settings.rank, self.settings.alpha, self.settings.seed)
-        with lora.attached():
-            self.model.record(lora.parameters)
-            self.training = Training(data, lora, self.settings)
-            if self.kept:
-                self.training.restore(*self.kept)
-                self.scores = [CheckpointScore.from_dict(facts) for facts in self.kept[1]["verdicts"]]
-                self.observer.say(f"goes on at step {self.training.step}")
-            try:
-                self._steps()
-                self._fuse()
-                self.finals(self._drawn)
-                outcome = self._publish()
-            except BaseException as error:
-                self._salvage(error)
-                raise
+    def prepare(self) -> None:
+        """Read the pictures and make the LoRA, or what an interrupted training left of it."""
+        of_class = self.class_images({"fingerprint": self.model.fingerprint}, self._by_base)
+        self.data = TrainingData(self.model, self.photos, self.settings, of_class)
+        self.lora = Lora(self.model.layers, self.settings.rank, self.settings.alpha, self.settings.seed)
+        self.training = Training(self.data, self.lora, self.settings)
+        if self.kept:
+            self.training.restore(*self.kept)
+            self.scores = [CheckpointScore.from_dict(facts) for facts in self.kept[1]["verdicts"]]
+            self.observer.say(f"goes on at step {self.training.step}")
+
+    def steps(self) -> Steps:
+        """Yield the training whenever it wants a step made, judge on the way, and return the trained subject.
+
+        Whoever makes the steps throws their errors in here.
+        """
+        try:
+            yield from self._steps()
+            self._fuse()
+            self.finals(self._drawn)
+            outcome = self._publish()
+        except BaseException as error:
+            self._salvage(error)
+            raise
         if not self.keep_checkpoints:
             files.clear(self.folder)
         return outcome
 
-    def _steps(self) -> None:
+    def _steps(self) -> Iterator[Training]:
         training, settings = self.training, self.settings
         if not self.scores:
             self._judge()  # before the first step the LoRA changes nothing: this is the base model
         while training.step < settings.steps and not self._had_enough():
             self.model.check()
-            training.advance()
+            yield training
             loss = training.losses[-1] if training.losses else float("nan")
             self.observer.progress(training.step, settings.steps, loss)
             if training.step % settings.sample_every == 0 or training.step == settings.steps:
@@ -120,7 +158,8 @@ class _NativeSession(Session):
         texts = [question.text(self.photos.prompt_words) for question in self.asked]
         what = "a fusion of the best checkpoints" if fused else "what was learnt so far" if self.scores else "the start"
         self.observer.say(f"judging {what}: drawing {len(texts)} portraits")
-        pictures = self._sampled(texts, [question.seed for question in self.asked])
+        draw = self._sampled if self.scores else self._by_base
+        pictures = draw(texts, [question.seed for question in self.asked])
         score = self.scored(self.training.step, pictures, fused)
         return replace(score, held_out_loss=self.data.held_out_loss(judge.loss_levels()))
 
@@ -128,6 +167,13 @@ class _NativeSession(Session):
         settings = self.settings
         drawn = self.observer.drawing
         return self.model.sample(texts, seeds, self.size, settings.sample_steps, settings.sample_cfg, progress=drawn)
+
+    def _by_base(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
+        """Return pictures of the base model, which is what there is before the first step."""
+        wanted = (*texts, *seeds, self.size)
+        if wanted not in self.drawn:
+            self.drawn[wanted] = self._sampled(texts, seeds)
+        return self.drawn[wanted]
 
     def _fuse(self) -> None:
         """Fuse the best checkpoints, and judge the fusion as they were judged."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -45,6 +46,7 @@ class TrainedText:
         self._clip, self._device, self._dtype = clip, device, dtype
         self._prefixes = _PREFIXES[family]
         self._recorded: list[Recorded] = []
+        self._tokens: dict[str, Any] = {}
         own = weights(clip.patcher, clip.cond_stage_model)
         self._encoders: Any = copied(clip.cond_stage_model, {name: _own(tensor, device) for name, tensor in own})
         for layer in self._encoders.modules():
@@ -59,19 +61,23 @@ class TrainedText:
         """Record the encoders' passes; `trained` gives the tensors trained by the beginning of their names."""
         for part, prefix in self._prefixes.items():
             layers = getattr(self._encoders, part).transformer.text_model.encoder
-            layers.forward = self._by_recording(layers.forward, trained(f"{prefix}_"))
+            layers.forward = self._by_recording(layers.forward, partial(trained, f"{prefix}_"))
 
-    def forget(self) -> None:
-        """Drop all recordings, and make no more."""
-        for recorded in self._recorded:
-            recorded.forget()
+    def forget(self, for_good: bool = True) -> bool:
+        """Drop all recordings, and make no more if it is `for_good`; return whether there were any."""
+        forgotten = [recorded.forget(for_good) for recorded in self._recorded]
+        return any(forgotten)
+
+    def sections(self, texts: Sequence[str]) -> set[int]:
+        """Return how many sections the texts have: those that have as many are read in one pass, in their order."""
+        return {len(self._tokenized(text)["l"]) for text in texts}
 
     def encode_text(self, texts: Sequence[str]) -> list[EncodedPrompt]:
         """Return the texts as the model reads them, all texts of one length in one pass."""
         self._encoders.reset_clip_options()
         if self._clip.layer_idx is not None:
             self._encoders.set_clip_options({"layer": self._clip.layer_idx})
-        tokens = [self._clip.tokenize(text) for text in texts]
+        tokens = [self._tokenized(text) for text in texts]
         found: list[EncodedPrompt | None] = [None] * len(texts)
         for sections in {len(one["l"]) for one in tokens}:
             places = [place for place, one in enumerate(tokens) if len(one["l"]) == sections]
@@ -87,13 +93,20 @@ class TrainedText:
                 found[place] = EncodedPrompt(joined[row], own)
         return [prompt for prompt in found if prompt is not None]
 
+    def _tokenized(self, text: str) -> Any:
+        if text not in self._tokens:
+            self._tokens[text] = self._clip.tokenize(text)
+        return self._tokens[text]
+
     def _encoded(self, part: str, numbers: list[list[Any]]) -> tuple[torch.Tensor, torch.Tensor | None]:
         # A cache of converted weights would outlive a recording, which torch refuses.
         fast = self._dtype != torch.float32
         with torch.autocast(self._device.type, self._dtype if fast else None, enabled=fast, cache_enabled=False):
             return getattr(self._encoders, part).encode(numbers)[:2]
 
-    def _by_recording(self, forward: Callable[..., Any], trained: Sequence[torch.Tensor]) -> Callable[..., Any]:
+    def _by_recording(
+        self, forward: Callable[..., Any], trained: Callable[[], Sequence[torch.Tensor]]
+    ) -> Callable[..., Any]:
         """Return the forward of an encoder's layers, recorded for each layer that is asked for beside the last."""
         made: dict[int | None, Recorded] = {}
 

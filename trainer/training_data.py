@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,20 +55,45 @@ class Model(Protocol):
         ...
 
     def record(self, trained: Callable[[str], Sequence[torch.Tensor]]) -> None:
-        """Make passes that train these tensors, given by the beginning of their names, fast; called once."""
+        """Make passes fast; `trained` gives the tensors that they train, by the beginning of names. Called once."""
+        ...
+
+    def renew(self) -> None:
+        """Give back what was made for tensors that are trained no more."""
         ...
 
     def out_of_memory(self, error: BaseException) -> bool:
         """Return whether an error says that the device has no memory left."""
         ...
 
-    def free(self) -> None:
-        """Give back memory that nobody uses."""
+    def free(self) -> bool:
+        """Give back memory that nobody needs; return whether that was more than scraps, so that another try pays."""
         ...
 
     def check(self) -> None:
         """Raise when the user has asked to stop."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class BatchPart:
+    """Pictures of one size that a pass sees.
+
+    `x` `[B, C, h, w]` are noisy latents at timesteps `levels` `[B]`, a text each; the other fields are what
+    objective.loss compares the answer with, and `share` is how much of the pass these pictures are, 0..1.
+    """
+
+    x: torch.Tensor
+    levels: torch.Tensor
+    texts: list[str]
+    wanted: torch.Tensor
+    weights: torch.Tensor
+    of_picture: torch.Tensor
+    share: float
+
+    def loss(self, predicted: torch.Tensor) -> torch.Tensor:
+        """Return what the network's answer adds to the loss of the pass, `[]`."""
+        return objective.loss(predicted, self.wanted, self.weights, self.of_picture) * self.share
 
 
 class TrainingData:
@@ -114,6 +140,13 @@ class TrainingData:
 
     def loss(self, number: int, count: int) -> torch.Tensor:
         """Return the loss `[]` of pass `number` with `count` pictures, class images among them."""
+        total = torch.zeros((), device=self.model.device)
+        for part in self.parts(number, count):
+            total = total + part.loss(self.model.predict(part.x, part.levels, self.words(part.texts)))
+        return total
+
+    def parts(self, number: int, count: int) -> list[BatchPart]:
+        """Return the pictures of pass `number`, `count` with class images among them, those of one size together."""
         settings = self.settings
         prior = len(self.latents) > self.subject_pictures and settings.prior_weight > 0
         of_class = class_pictures(count, settings.prior_share, number) if prior else 0
@@ -124,13 +157,18 @@ class TrainingData:
         random = objective.generator(settings.seed, number)
         levels = objective.timesteps(len(chosen), len(self.model.sigmas), random)
         silent = torch.rand(len(chosen), generator=random) < settings.caption_dropout
-        total = torch.zeros((), device=self.model.device)
+        found = []
         for size in dict.fromkeys(self.sizes[index] for index in chosen):
             places = [place for place, index in enumerate(chosen) if self.sizes[index] == size]
             texts = ["" if silent[place] else self.captions[chosen[place]] for place in places]
-            part = self._part([chosen[place] for place in places], levels[places], texts, random)
-            total = total + part * (len(places) / len(chosen))
-        return total
+            indices = [chosen[place] for place in places]
+            found.append(self._part(indices, levels[places], texts, len(places) / len(chosen), random))
+        return found
+
+    def words(self, texts: Sequence[str]) -> list[Any]:
+        """Return the texts as the model reads them."""
+        known = dict(self._read(texts)) if self._words is None else self._words
+        return [known[text] for text in texts]
 
     def _fitted(self, picture: np.ndarray) -> torch.Tensor:
         size = buckets.choose(picture.shape[1], picture.shape[0], self.settings.resolution)
@@ -145,7 +183,7 @@ class TrainingData:
         if not self._held_out:
             return None
         steps = torch.tensor([round(share * (len(self.model.sigmas) - 1)) for share in levels])
-        known = dict(self._read([self.subject_words])) if self._words is None else self._words
+        (known,) = self.words([self.subject_words])
         errors = []
         with torch.no_grad():
             for index, latent in enumerate(self._held_out):
@@ -154,13 +192,13 @@ class TrainingData:
                 drawn = self._moved(objective.noise(tuple(latents.shape), 0.0, random))
                 at = self._moved(steps)
                 x, wanted = objective.noised(latents, drawn, self.model.sigmas[at], self.model.velocity)
-                predicted = self.model.predict(x, at, [known[self.subject_words]] * len(steps))
+                predicted = self.model.predict(x, at, [known] * len(steps))
                 errors.append(float((predicted.float() - wanted.float()).square().mean()))
         return sum(errors) / len(errors)
 
     def _part(
-        self, indices: list[int], levels: torch.Tensor, texts: list[str], random: torch.Generator
-    ) -> torch.Tensor:
+        self, indices: list[int], levels: torch.Tensor, texts: list[str], share: float, random: torch.Generator
+    ) -> BatchPart:
         settings = self.settings
         latents = torch.stack([self.latents[index] for index in indices])
         drawn = objective.noise(tuple(latents.shape), settings.noise_offset, random)
@@ -168,13 +206,11 @@ class TrainingData:
         drawn, levels, prior = (self._moved(tensor) for tensor in (drawn, levels, prior))
         sigma = self.model.sigmas[levels]
         x, wanted = objective.noised(latents, drawn, sigma, self.model.velocity)
-        known = dict(self._read(texts)) if self._words is None else self._words
-        predicted = self.model.predict(x, levels, [known[text] for text in texts])
         masks = torch.stack([self.masks[index] for index in indices])
         weights = objective.face_weights(masks, settings.mask_weight)
         of_picture = objective.snr_weight(sigma, settings.min_snr_gamma, self.model.velocity)
         of_picture = torch.where(prior, of_picture * settings.prior_weight, of_picture)
-        return objective.loss(predicted, wanted, weights, of_picture)
+        return BatchPart(x, levels, texts, wanted, weights, of_picture, share)
 
     def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return the tensor on the model's device, without waiting for what a card is doing."""

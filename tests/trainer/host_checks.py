@@ -34,6 +34,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from portrait_studio.trainer import copies, native, text_encoder
 from portrait_studio.trainer.lora import Lora
+from portrait_studio.trainer.lora_group import LoraGroup
 
 # The SDXL entry of comfy/model_detection.py, unet_config_from_diffusers_unet.
 SDXL = {
@@ -125,6 +126,77 @@ def learns(kind: comfy.model_base.ModelType, checkpointing: bool) -> tuple[list[
                 losses.append(loss.item())
     same = all(torch.equal(weight, before[name]) for name, weight in patcher.model.state_dict().items())
     return losses, same
+
+
+def drawn_factors(loras: list[Lora]) -> None:
+    """Give LoRAs numbers of their own, so that everything has a gradient."""
+    with torch.no_grad():
+        for number, lora in enumerate(loras):
+            for place, factor in enumerate(lora.parameters()):
+                own = torch.Generator().manual_seed(1000 * number + place)
+                factor.copy_(torch.randn(factor.shape, generator=own) * 0.05)
+
+
+def gradients(loras: list[Lora]) -> list[torch.Tensor]:
+    """The gradients of each LoRA as one vector, which are forgotten then."""
+    found = []
+    for lora in loras:
+        learnt = [factor.grad for factor in lora.parameters()]
+        found.append(torch.cat([gradient.flatten() for gradient in learnt if gradient is not None]))
+        for factor in lora.parameters():
+            factor.grad = None
+    return found
+
+
+def apart(found: list[torch.Tensor], wanted: list[torch.Tensor]) -> float:
+    return max(
+        float((one - other).detach().norm() / other.detach().norm()) for one, other in zip(found, wanted, strict=True)
+    )
+
+
+def several(checkpointing: bool) -> dict[str, float]:
+    """How far three people's gradients of one pass are from those of a pass each, on a UNet with convolutions too."""
+    with torch.inference_mode(False), torch.enable_grad():
+        model = native.NativeModel(
+            narrow_sdxl(comfy.model_base.ModelType.EPS), Words(), None, "fp32",
+            convolutions=True, checkpointing=checkpointing,
+        )  # fmt: skip
+        loras = [Lora(model.layers, 4, 2.0, seed) for seed in range(3)]
+        drawn_factors(loras)
+        group = LoraGroup(loras)
+        torch.manual_seed(1)
+        x, t = torch.randn(6, 4, 8, 8), torch.randint(0, 1000, (6,))
+        prompts = model.encode_text(["a", "bb", "ccc", "dddd", "eeeee", "ffffff"])
+        with group.attached():
+            with group.passing([0, 1, 2]):
+                together = model.predict(x, t, prompts)
+                together.square().sum().backward()
+            found, answers = gradients(loras), []
+            for number in range(3):
+                part = slice(2 * number, 2 * number + 2)
+                with group.passing([number]):
+                    answers.append(model.predict(x[part], t[part], prompts[part]))
+                    answers[-1].square().sum().backward()
+    return {"answer": apart([together], [torch.cat(answers)]), "gradients": apart(found, gradients(loras))}
+
+
+def several_readers() -> float:
+    """How far three people's gradients are when their texts are read in one pass from those of a pass each."""
+    clip, texts = SmallClip(), ["a woman", "a man", "portrait", "a woman", "", "b"]
+    text = text_encoder.TrainedText(clip, "sd15", torch.device("cpu"), torch.float32)
+    with torch.inference_mode(False), torch.enable_grad():
+        loras = [Lora(text.layers, 4, 2.0, seed) for seed in range(3)]
+        drawn_factors(loras)
+        group = LoraGroup(loras)
+        with group.attached():
+            with group.passing([0, 1, 2]):
+                torch.stack([one.context for one in text.encode_text(texts)]).square().sum().backward()
+            found = gradients(loras)
+            for number in range(3):
+                with group.passing([number]):
+                    own = text.encode_text(texts[2 * number : 2 * number + 2])
+                    torch.stack([one.context for one in own]).square().sum().backward()
+    return apart(found, gradients(loras))
 
 
 def refusal(config: object, **changes: object) -> str:
@@ -305,6 +377,8 @@ def main() -> None:
         "losses": plain,
         "checkpointed": checkpointed,
         "host_untouched": same,
+        "several": [several(False), several(True)],
+        "several_readers": several_readers(),
         "words": trained_words(),
         "lazy": on_a_lazy_host(),
         "handles": beside_handles(),

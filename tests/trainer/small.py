@@ -61,11 +61,14 @@ class SmallModel:
     def record(self, trained: Callable[[str], Sequence[torch.Tensor]]) -> None:
         pass
 
+    def renew(self) -> None:
+        pass
+
     def out_of_memory(self, error: BaseException) -> bool:
         return "out of memory" in str(error)
 
-    def free(self) -> None:
-        pass
+    def free(self) -> bool:
+        return False
 
     def check(self) -> None:
         self.checks += 1

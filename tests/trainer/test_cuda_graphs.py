@@ -43,7 +43,7 @@ def test_a_pass_of_a_new_shape_is_the_networks_own():
         passes.append(x.shape)
         return 2 * x
 
-    recorded = Recorded(network, [])
+    recorded = Recorded(network, list)
     for count in range(1, 5):
         torch.testing.assert_close(recorded(torch.ones(count)), torch.full((count,), 2.0))
     assert len(passes) == 4
@@ -125,7 +125,7 @@ class Passes:
 def test_gradients_of_several_passes_add_up_as_without_recording(device):
     passes = Passes(device)
     wanted = passes.gradients(passes.network)
-    recorded = Recorded(passes.network, passes.trained, recorder_for(device))
+    recorded = Recorded(passes.network, lambda: passes.trained, recorder_for(device))
     for _ in range(FAMILIAR + 1):
         torch.testing.assert_close(passes.gradients(recorded), wanted)
     recorded.forget()
@@ -135,16 +135,44 @@ def test_gradients_of_several_passes_add_up_as_without_recording(device):
 def test_a_second_forward_before_the_first_backward_is_not_replayed(device):
     passes = Passes(device)
     wanted = passes.gradients(passes.network, one_by_one=False)
-    recorded = Recorded(passes.network, passes.trained, recorder_for(device))
+    recorded = Recorded(passes.network, lambda: passes.trained, recorder_for(device))
     passes.gradients(recorded)
     for _ in range(2):
         torch.testing.assert_close(passes.gradients(recorded, one_by_one=False), wanted)
 
 
+def test_passes_that_train_other_tensors_are_recorded_apart(device):
+    torch.manual_seed(0)
+    factors = [torch.randn(8, device=device).requires_grad_() for _ in range(2)]
+    turn = [0]
+    recorder = recorder_for(device)
+    recorded = Recorded(lambda x: x * factors[turn[0]], lambda: [factors[turn[0]]], recorder)
+    for step in range(2 * FAMILIAR + 4):
+        turn[0] = step % 2
+        x = torch.randn(4, 8, device=device)
+        recorded(x).sum().backward()
+        torch.testing.assert_close(present(factors[turn[0]].grad), x.sum(0))
+        assert factors[1 - turn[0]].grad is None
+        factors[turn[0]].grad = None
+    assert not isinstance(recorder, BufferRecorder) or recorder.recorded == 2
+
+
+def test_what_is_forgotten_for_now_is_recorded_again(device):
+    passes, recorder = Passes(device), recorder_for(device)
+    wanted = passes.gradients(passes.network)
+    recorded = Recorded(passes.network, lambda: passes.trained, recorder)
+    assert not recorded.forget(for_good=False)  # there was nothing yet
+    for _ in range(2):
+        for _ in range(FAMILIAR + 1):
+            torch.testing.assert_close(passes.gradients(recorded), wanted)
+        assert recorded.forget(for_good=False)
+    assert not isinstance(recorder, BufferRecorder) or recorder.recorded == 2
+
+
 @needs_card
 def test_what_is_recorded_is_not_computed_by_python_again():
     passes = Passes("cuda")
-    recorded = Recorded(passes.network, passes.trained)
+    recorded = Recorded(passes.network, lambda: passes.trained)
     for _ in range(FAMILIAR):
         passes.gradients(recorded)
     before = passes.calls
@@ -156,7 +184,7 @@ def test_what_is_recorded_is_not_computed_by_python_again():
 def test_without_room_or_where_recording_fails_training_goes_on_unrecorded(recorder):
     passes = Passes("cpu")
     wanted = passes.gradients(passes.network)
-    recorded = Recorded(passes.network, passes.trained, recorder)
+    recorded = Recorded(passes.network, lambda: passes.trained, recorder)
     for _ in range(FAMILIAR + 1):
         torch.testing.assert_close(passes.gradients(recorded), wanted)
     assert recorder.recorded == 0
@@ -173,7 +201,7 @@ def test_a_capture_that_breaks_off_leaves_the_card_usable():
 
     stream = torch.cuda.current_stream()
     wanted = passes.gradients(passes.network)
-    recorded = Recorded(waits, passes.trained)
+    recorded = Recorded(waits, lambda: passes.trained)
     for _ in range(FAMILIAR + 1):
         torch.testing.assert_close(passes.gradients(recorded), wanted)
     assert torch.cuda.current_stream() == stream

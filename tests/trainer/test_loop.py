@@ -99,6 +99,21 @@ def test_the_batch_is_halved_once_by_itself_and_the_pictures_a_step_stay():
         run(one, 4)
 
 
+def test_what_is_kept_to_be_quick_is_given_up_before_the_batch_is_halved(monkeypatch):
+    one = training(SETTINGS.with_changes({"batch": 4, "accumulation": 1}))
+    one.learner.model.__class__ = Narrow
+    monkeypatch.setattr(Narrow, "fits", 3)
+
+    def free(model: Narrow) -> bool:
+        model.fits = 4
+        return True
+
+    monkeypatch.setattr(Narrow, "free", free)
+    run(one, 2)
+    assert (one.batch, one.accumulation) == (4, 1)
+    assert len(one.losses) == 2
+
+
 def test_another_error_than_memory_goes_on_its_way():
     one = training()
     captions = data_of(one).captions
@@ -113,17 +128,8 @@ def test_class_pictures_are_seen_and_weigh_what_they_should():
     heavy = training(SETTINGS.with_changes({"prior_share": 0.5, "accumulation": 1, "prior_weight": 5.0}))
     without = training(SETTINGS.with_changes({"prior_weight": 0.0}))
     assert float(heavy.learner.loss(0, 2)) > float(seen.learner.loss(0, 2))
-    captions: list[str] = []
     data = data_of(without)
-    real = data._part
-
-    def listened(indices: list[int], levels: torch.Tensor, texts: list[str], random: torch.Generator) -> torch.Tensor:
-        captions.extend(texts)
-        return real(indices, levels, texts, random)
-
-    data._part = listened
-    for number in range(20):
-        without.learner.loss(number, 2)
+    captions = [text for number in range(20) for part in data.parts(number, 2) for text in part.texts]
     assert "portrait of a person" not in captions
     assert len(set(captions) - {""}) == 5
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from portrait_studio.trainer.lora import Average, Lora, LoraError
+from portrait_studio.trainer.lora_group import LoraGroup
 
 from ..present import present
 
@@ -115,3 +116,27 @@ def test_the_average_follows_and_is_lent_for_a_while():
         for tensor, before in zip(lora.parameters(), own, strict=True):
             torch.testing.assert_close(tensor, before + 1.0, atol=1e-3, rtol=1e-3)
     assert all(torch.equal(tensor, before + 1.0) for tensor, before in zip(lora.parameters(), own, strict=True))
+
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("name", ["lora_unet_a", "lora_unet_b"])
+def test_in_a_group_each_persons_part_of_a_batch_goes_through_their_own_lora(name, fast):
+    targets = layers()
+    loras = [Lora(targets, 4, 2.0, seed) for seed in range(3)]
+    for lora in loras:
+        filled(lora)
+        lora.adapters[name].up.data += torch.randn(1)
+    group = LoraGroup(loras)
+    x = torch.randn(6, 5, 12) if name.endswith("a") else torch.randn(6, 6, 9, 9)
+    with group.attached(), torch.autocast("cpu", torch.bfloat16, enabled=fast, cache_enabled=False):
+        with group.passing([2, 0, 1]):
+            together = targets[name](x)
+            learnt = group.parameters(name)
+            gradients = torch.autograd.grad(together.float().square().sum(), learnt)
+        alone = []
+        for place, member in enumerate((2, 0, 1)):
+            with group.passing([member]):
+                alone.append(targets[name](x[2 * place : 2 * place + 2]))
+        wanted = torch.autograd.grad(torch.cat(alone).float().square().sum(), learnt)
+    for one, other in zip((together, *gradients), (torch.cat(alone), *wanted), strict=True):
+        assert float((one - other).norm() / other.norm()) < (2e-2 if fast else 1e-5)

@@ -35,6 +35,13 @@ def test_gradient_checkpointing_changes_nothing_of_the_result(found):
     assert found["checkpointed"] == pytest.approx(found["losses"], rel=1e-4)
 
 
+def test_a_pass_of_several_people_gives_each_the_gradients_of_a_pass_alone(found):
+    for one in found["several"]:  # without checkpointing and with it
+        assert one["answer"] < 1e-5
+        assert one["gradients"] < 1e-4
+    assert found["several_readers"] < 1e-5
+
+
 def test_the_trained_text_encoder_reads_as_the_hosts_own_until_it_has_learnt(found):
     assert found["words"]["farthest"] < 1e-5
 

@@ -225,19 +225,21 @@ def gated_back(x, above, out, count, half, ROWS: tl.constexpr, COLS: tl.constexp
 
 
 @triton.jit
-def merge(weight, change, out, count, SIZE: tl.constexpr):
+def merge(weight, change, out, count, step, SIZE: tl.constexpr):
     """Write bfloat16 of `weight + change`, rounded up or down by a number that belongs to the place.
 
     Plain rounding would lose a change smaller than half of the weight's last bit in every place; so it is kept in the
-    mean over places, and where the change is zero the weight comes out as it was.
+    mean over places, and where the change is zero the weight comes out as it was. The second axis of programs counts
+    changes of one weight, whose answers begin `step` numbers apart.
     """
+    person = tl.program_id(1).to(tl.int64)
     place = tl.program_id(0).to(tl.int64) * SIZE + tl.arange(0, SIZE)
     mask = place < count
     exact = tl.load(weight + place, mask=mask, other=0.0).to(tl.float32)
-    exact += tl.load(change + place, mask=mask, other=0.0).to(tl.float32)
+    exact += tl.load(change + person * count + place, mask=mask, other=0.0).to(tl.float32)
     mixed = place.to(tl.uint32) * 0x9E3779B1
     mixed = (mixed ^ (mixed >> 15)) * 0x85EBCA77
     mixed = (mixed ^ (mixed >> 13)) * 0xC2B2AE3D
     bits = exact.to(tl.uint32, bitcast=True) + (mixed >> 16)
     kept = (bits & 0xFFFF0000).to(tl.float32, bitcast=True)
-    tl.store(out + place, kept.to(tl.bfloat16), mask=mask)
+    tl.store(out + person * step + place, kept.to(tl.bfloat16), mask=mask)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from ..low_rank import Layer, scaled_product
+from ..low_rank import Layer, added, of_each, scaled_product
 from . import kernels as jit
 from . import tiles
 
@@ -33,9 +33,13 @@ def linears(rows: torch.Tensor, layers: Sequence[Layer]) -> tuple[torch.Tensor, 
 
 
 def merge(weight: torch.Tensor, change: torch.Tensor, out: torch.Tensor) -> None:
-    """Write `weight + change` in bfloat16, exact in the mean over places, the weight itself where nothing changes."""
-    kernels.merge[(tiles.parts(out.numel(), _SIZE),)](
-        weight.contiguous(), change.contiguous(), out, out.numel(), SIZE=_SIZE
+    """Write `weight + change` in bfloat16, exact in the mean over places, the weight itself where nothing changes.
+
+    With a stack of changes, `out` is the stack of what they make of the weight; only its matrices must be contiguous.
+    """
+    count, people = weight.numel(), change.numel() // weight.numel()
+    kernels.merge[(tiles.parts(count, _SIZE), people)](
+        weight.contiguous(), change.contiguous(), out, count, out.stride(0) if people > 1 else 0, SIZE=_SIZE
     )
 
 
@@ -44,26 +48,31 @@ class _Merged(torch.autograd.Function):
     def forward(ctx: Any, rows: torch.Tensor, scales: tuple[float, ...], *flat: Any) -> tuple[torch.Tensor, ...]:
         rest = zip(flat[::4], flat[1::4], flat[2::4], flat[3::4], scales, strict=True)
         parts = [Layer(weight, bias, down, up, scale) for weight, bias, down, up, scale in rest]
-        sizes = [part.weight.shape[0] for part in parts]
-        whole = parts[0].weight.new_empty(sum(sizes), rows.shape[1])
+        sizes, first = [part.weight.shape[0] for part in parts], parts[0]
+        whole = first.weight.new_empty(*first.down.shape[:-2], sum(sizes), rows.shape[1])
         factors = []
-        for part, own in zip(parts, whole.split(sizes), strict=True):
+        for part, own in zip(parts, whole.split(sizes, -2), strict=True):
             down, up = part.down.to(rows.dtype), part.up.to(rows.dtype)
             merge(part.weight, scaled_product(up, down, part.scale), own)
             factors += [down, up]
         ctx.save_for_backward(rows, whole, *factors)
-        ctx.scales, ctx.sizes, ctx.precision = scales, sizes, parts[0].down.dtype
-        return functional.linear(rows, whole, parts[0].bias).split(sizes, 1)
+        ctx.scales, ctx.sizes, ctx.precision = scales, sizes, first.down.dtype
+        if whole.ndim == 2:
+            return functional.linear(rows, whole, first.bias).split(sizes, 1)
+        stack = of_each(rows, whole)
+        answer = stack @ whole.mT if first.bias is None else torch.baddbmm(first.bias, stack, whole.mT)
+        return answer.view(len(rows), -1).split(sizes, 1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Any:
         rows, whole, *factors = ctx.saved_tensors
-        below, answers = None, []
-        for at, (above, own) in enumerate(zip(gradients, whole.split(ctx.sizes), strict=True)):
+        stack, below, answers = of_each(rows, whole), None, []
+        for at, (gradient, own) in enumerate(zip(gradients, whole.split(ctx.sizes, -2), strict=True)):
+            above = of_each(gradient, whole)
             if ctx.needs_input_grad[0]:
-                below = above @ own if below is None else below.addmm_(above, own)
-            slope, (down, up) = above.t() @ rows, factors[2 * at : 2 * at + 2]
-            of_down = scaled_product(up.t(), slope, ctx.scales[at])
-            of_up = scaled_product(slope, down.t(), ctx.scales[at])
+                below = (above @ own).view(rows.shape) if below is None else added(below, above, own, 1.0)
+            slope, (down, up) = above.mT @ stack, factors[2 * at : 2 * at + 2]
+            of_down = scaled_product(up.mT, slope, ctx.scales[at])
+            of_up = scaled_product(slope, down.mT, ctx.scales[at])
             answers += [None, None, of_down.to(ctx.precision), of_up.to(ctx.precision)]
         return below, None, *answers

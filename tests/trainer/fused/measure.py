@@ -131,6 +131,30 @@ def linears(count: int) -> list[float]:
     return apart(found, (*wanted, *torch.autograd.grad(wanted, exact, fine(*above))))
 
 
+def people(count: int) -> float:
+    """Return how far layers of three people, whose rows share a pass, are from each person's layers alone."""
+    kind = torch.bfloat16
+    weights = [drawn(48, 32, kind=kind) * 0.1 for _ in range(count)]
+    bias = drawn(48, kind=kind) if count == 1 else None
+    factors = [[(drawn(3, *shape) * 0.1).requires_grad_() for shape in ((8, 32), (48, 8))] for _ in weights]
+    x = drawn(3 * 16, 32, kind=kind).requires_grad_()
+    above = [drawn(3 * 16, 48, kind=kind) for _ in weights]
+    learnt = [x, *(factor for pair in factors for factor in pair)]
+
+    def passed(rows: torch.Tensor, at: Any) -> tuple[torch.Tensor, ...]:
+        layers = [
+            low_rank.Layer(weight, bias, down[at], up[at], 0.5)
+            for weight, (down, up) in zip(weights, factors, strict=True)
+        ]
+        return (merged.linear(rows, layers[0]),) if count == 1 else merged.linears(rows, layers)
+
+    together = passed(x, slice(None))
+    each = [passed(rows, number) for number, rows in enumerate(x.chunk(3))]
+    alone = [torch.cat(parts) for parts in zip(*each, strict=True)]
+    found = (*together, *torch.autograd.grad(together, learnt, above))
+    return max(apart(found, (*alone, *torch.autograd.grad(alone, learnt, above))))
+
+
 def kept_of_small_changes() -> dict[str, Any]:
     """What merging keeps of changes far below the weights' last bit, and whether no change leaves the weights alone."""
     weight = (drawn(128, 320) * 0.03).bfloat16()
@@ -203,4 +227,5 @@ found: dict[str, Any] = {"kept": kept_of_small_changes(), "network": network()}
 for name, kind in PRECISIONS.items():
     found[name] = {"group norm": max(group_norms(kind)), "add and norm": max(add_norms(kind)), "gate": max(gates(kind))}
 found["bfloat16"] |= {"one layer": max(linears(1)), "three layers": max(linears(3))}
+found["bfloat16"] |= {"one layer of three people": people(1), "three layers of three people": people(3)}
 print(json.dumps(found))  # noqa: T201

@@ -41,6 +41,11 @@ def test_a_lora_added_to_the_weight_answers_and_learns_as_one_beside_it(found, n
     assert found["bfloat16"][name] < 1e-2
 
 
+@pytest.mark.parametrize("name", ["one layer of three people", "three layers of three people"])
+def test_rows_of_several_people_answer_and_learn_as_each_persons_alone(found, name):
+    assert found["bfloat16"][name] < 4e-3
+
+
 def test_adding_nothing_to_a_weight_leaves_it_as_it_is(found):
     assert found["kept"]["unchanged"] is True
 
