@@ -13,8 +13,10 @@ ENOUGH = 3
 def request(board: Board, host: HostState, stopping: Stop | None) -> Request | None:
     """Return what to ask of an idle host now, or None."""
     if stopping is not None:
-        return _removal(board, host) if stopping.cancel and host.up else None
+        return _removal(board, host) if stopping.cancel and host.reached else None
     if not host.up:
+        if host.reached and host.remove:
+            return _removal(board, host)  # it would be worked off for nobody, and would look like a stranger's then
         return _look(board, host) if board.now >= host.retry_at else None
     return (
         _removal(board, host)

@@ -149,11 +149,8 @@ class Scheduler:
         if isinstance(answer, RequestFailed):
             self._failed(host, asked, answer.fault)
             return
-        if isinstance(answer, Seen) and host.stuck:
-            if answer.running == host.stuck:
-                host.leave(self.board.now, self.policy, host.reason, self.policy.host_longest)
-                return
-            host.stuck = ()
+        if host.stuck and self._still_stuck(host, asked, answer):
+            return
         host.come_back(self.board.now, self.policy)
         if isinstance(answer, Seen):
             self._seen(host, answer)
@@ -169,6 +166,18 @@ class Scheduler:
             self._removed(host, asked, answer.gone)
         elif isinstance(answer, Freed):
             host.free = False
+
+    def _still_stuck(self, host: HostState, asked: Request, answer: HostAnswer) -> bool:
+        """Whether a host that was left because nothing moved there is no better: only a look can tell."""
+        if isinstance(answer, Removed) and isinstance(asked, Withdraw | Interrupt):
+            self._removed(host, asked, answer.gone)
+            return True
+        if isinstance(answer, Seen) and answer.running == host.stuck:
+            host.leave(self.board.now, self.policy, host.reason, self.policy.host_longest)
+            self._find_ghosts(host, answer)
+            return True
+        host.stuck = ()
+        return False
 
     def _failed(self, host: HostState, asked: Request, fault: Fault) -> None:
         """A request failed: the host's fault, the row's, or this machine's."""
@@ -197,18 +206,21 @@ class Scheduler:
         first = self._first(host)
         if seen.running != host.running or not host.held:
             host.running, host.moved_at = seen.running, now
-        there = {*seen.running, *seen.pending}
-        for prompt_id, until in list(host.ghosts.items()):
-            if now > until:
-                del host.ghosts[prompt_id]
-            elif prompt_id in there:
-                host.remove[prompt_id] = None
+        self._find_ghosts(host, seen)
         host.look_later(now, policy)
         for attempt in list(host.open.values()):
             if attempt.status in ON_HOST:
                 self._judge(host, attempt, seen, first)
         if policy.stall and host.held and now - host.moved_at > policy.stall:
             self._stalled(host, seen)
+
+    def _find_ghosts(self, host: HostState, seen: Seen) -> None:
+        """Have removed what was given up and is there after all."""
+        for prompt_id, until in list(host.ghosts.items()):
+            if self.board.now > until:
+                del host.ghosts[prompt_id]
+            elif prompt_id in (*seen.running, *seen.pending):
+                host.remove[prompt_id] = None
 
     def _first(self, host: HostState) -> AttemptState | None:
         """The attempt that runs next or now, as far as we know: it is to blame if the host loses all it has."""
@@ -341,7 +353,7 @@ class Scheduler:
             self._finish(None)
 
     def _busy(self) -> bool:
-        return any(host.up and (host.remove or host.asked) for host in self.board.hosts.values())
+        return any((host.up and host.asked) or (host.reached and host.remove) for host in self.board.hosts.values())
 
     def _notice_that_all_are_gone(self) -> None:
         limit, hosts = self.policy.hosts_gone, self.board.hosts.values()

@@ -76,6 +76,11 @@ class HostState:
         return self.away_since is None
 
     @property
+    def reached(self) -> bool:
+        """Whether the host can be asked to let go of what waits there: it is up, or only stuck."""
+        return self.up or bool(self.stuck)
+
+    @property
     def held(self) -> int:
         """How many prompts of ours the host may hold."""
         return sum(one.status in (POSTING, *ON_HOST) for one in self.open.values())

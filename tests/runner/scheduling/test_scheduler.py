@@ -258,6 +258,52 @@ def test_nothing_that_moves_for_too_long_is_stopped():
     assert table.closed() == [(1, "failed", "stalled")]
 
 
+def behind_a_strangers_job() -> Table:
+    """Both rows wait on host a behind a prompt that is not ours and does not move, until the host is left for it."""
+    table = Table(2, patience=replace(SHIPPED, stall=60.0))
+    table.seen("a")
+    table.answer("a", m.PostAccepted)
+    table.answer("a", m.PostAccepted)
+    while not isinstance(table.asked.get("a"), m.Interrupt):
+        assert table.now < 300.0
+        if isinstance(table.asked.get("a"), m.Look):
+            table.answer("a", m.Seen, ("stranger",), ("1.1", "2.1"), {})
+        table.tell(None, 2.0)
+    return table
+
+
+def test_what_waits_behind_a_strangers_job_that_hangs_is_taken_back():
+    """Or the host works it off for nobody, and the batch takes it for a stranger's that hangs, and so for ever."""
+    table = behind_a_strangers_job()
+    for prompt_id in ("1.1", "2.1"):
+        assert table.asked["a"] == m.Interrupt("a", table.asked["a"].serial, prompt_id)
+        table.answer("a", m.Removed, True)
+    assert table.closed() == [(1, "withdrawn", ""), (2, "withdrawn", "")]
+    table.seen("a", ["stranger"], after=SHIPPED.host_longest)
+    assert not table.scheduler.views()[0].up
+    assert table.posts() == [(1, "a"), (2, "a")]
+    table.seen("a", after=SHIPPED.host_longest)
+    assert table.posts()[2:] == [(1, "a")]  # it moved
+
+
+def test_what_was_not_taken_back_is_found_at_the_next_look():
+    table = behind_a_strangers_job()
+    table.answer("a", m.RequestFailed, Fault("connection", "no answer"))
+    table.answer("a", m.Removed, True)
+    table.seen("a", ["stranger"], ["1.1"])
+    assert table.asked["a"] == m.Interrupt("a", table.asked["a"].serial, "1.1")
+    assert not table.scheduler.views()[0].up
+
+
+def test_ctrl_c_waits_until_a_stuck_host_has_let_go():
+    table = behind_a_strangers_job()
+    table.tell(m.Stop(Fault("stopped", "Ctrl-C")))
+    for _ in range(2):
+        assert not table.scheduler.finished
+        table.answer("a", m.Removed, True)
+    assert table.scheduler.finished
+
+
 def test_progress_is_a_movement():
     table = one_running(patience=replace(SHIPPED, stall=60.0))
     for _ in range(80):
