@@ -9,6 +9,9 @@ from .messages import AttemptClosed, AttemptOpened, Decision, Fault, OpenAttempt
 from .policy import Policy
 from .state import POSTING, SAVING, UNSURE, AttemptState, HostState, RowState
 
+BRINGING = "subject"
+"""The kind of failure by which a host lacks a subject of the row, and could not be brought it."""
+
 
 class Board:
     """All that is open. Rows that are done are forgotten: memory follows what is open, not how long the table is."""
@@ -109,7 +112,7 @@ class Board:
             host.free |= rule.free
             if rule.blame:
                 self._blame(host, fault)
-        if row.strikes[fault.kind] > rule.retries and not self._hopeful(row):
+        if row.strikes[fault.kind] > rule.retries and not self._hopeful(row, attempt.host, fault):
             for other in list(row.open):
                 self.close(other, "withdrawn", there=True)
             self.out.notes.append(RowSetAside(row.number, fault))
@@ -150,8 +153,14 @@ class Board:
         row.avoid = avoid
         self.again[row.number] = self.now + pause
 
-    def _hopeful(self, row: RowState) -> bool:
-        """Whether another attempt at a row may still end well: its host answers, or its files are here."""
+    def _hopeful(self, row: RowState, failed: str, fault: Fault) -> bool:
+        """Whether another attempt at a row may still end well: its host answers, or its files are here.
+
+        A row that was not brought its subject is only waiting, as long as another host has it and is busy.
+        """
+        others = [one for one in self.hosts.values() if one.up and one.name != failed]
+        if fault.kind == BRINGING and any(row.needs <= one.has for one in others):
+            return True
         return any(one.status == SAVING or (one.host in self.hosts and self.hosts[one.host].up) for one in row.open)
 
     def _forget(self, row: RowState) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .board import Board
+from .board import BRINGING, Board
 from .choosing import request
 from .messages import (
     AttemptSaving,
@@ -39,8 +39,6 @@ from .state import ENDED, ON_HOST, POSTED, POSTING, RUNNING, SAVING, UNSURE, Att
 
 LOCAL = ("disk", "bug")
 """Kinds of failure of this machine. They stop the batch; no row and no host is to blame."""
-BRINGING = "subject"
-"""The kind of failure by which a host lacks a subject of the row, and could not be brought it."""
 REFUSALS = ("refused", "photo", BRINGING)
 """Kinds of failure by which a host, or we before we asked it, did not take a prompt."""
 LOST = Fault("lost", "The host does not know the job any more: it was restarted, or its queue was cleared.")

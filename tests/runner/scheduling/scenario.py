@@ -77,7 +77,7 @@ class Scenario:
     @property
     def calm(self) -> bool:
         """Whether nothing at all goes wrong."""
-        quiet = not (self.bad or self.hungry or self.kills or self.full or self.stops or self.leaps)
+        quiet = not (self.bad or self.hungry or self.kills or self.full or self.stops or self.leaps or self.nowhere)
         return (
             quiet
             and not self.people
@@ -87,9 +87,15 @@ class Scenario:
 
     @property
     def fair(self) -> bool:
-        """Whether no host lies or hangs, nor seems to: then every good row has to be done."""
+        """Whether no host lies or hangs, nor seems to, and each subject is somewhere: then every good row is done."""
         silent = self.lost > 0 and any(self.job * one.speed > 60 for one in self.hosts)
-        return not silent and not any(one.lie for one in self.hosts) and "hangs" not in self.bad.values()
+        lies = any(one.lie for one in self.hosts) or "hangs" in self.bad.values()
+        return not (silent or lies or self.nowhere)
+
+    @property
+    def nowhere(self) -> set[str]:
+        """The subjects that are needed, and that no host has: a night is never drawn so, and may be shrunk to it."""
+        return set(self.needs.values()).difference(*(one.has for one in self.hosts))
 
 
 def _honest(host: HostPlan) -> bool:

@@ -431,6 +431,35 @@ def test_a_host_that_does_not_take_a_subject_gets_other_rows_and_is_asked_again_
     assert table.posts()[-1] == (4, "a")
 
 
+def test_a_row_is_not_set_aside_while_a_host_that_has_its_subject_is_busy():
+    """Host b works on rows 1 and 2 for hours; the others do not take the subject of row 3, however often in turn."""
+    table = Table(3, ("a", "b", "c"), portraits=3)
+    table.seen("b", has=["mina"])
+    table.answer("b", m.PostAccepted)
+    table.answer("b", m.PostAccepted)
+    table.seen("b", ["1.1", "2.1"], has=["mina"])
+    table.seen("a")
+    table.seen("c")
+    tries, running, ended = SHIPPED.rules["subject"].retries + 2, ("1.1", "2.1"), {}
+    while table.posts().count((3, "b")) == 0:
+        assert table.now < 10_000.0
+        if table.closed().count((3, "failed", "subject")) == tries:
+            running, ended = ("2.1",), {"1.1": None}
+        asked = table.asked.get("b")
+        if isinstance(asked, m.Look):
+            table.answer("b", m.Seen, running, (), ended, frozenset(["mina"]))
+        elif isinstance(asked, m.Collect):
+            table.answer("b", m.FilesFetched, 1, 1, ())
+        for host in ("a", "c"):
+            if isinstance(table.asked.get(host), m.Post):
+                table.answer(host, m.RequestFailed, Fault("subject", "there is another mina"))
+            elif isinstance(table.asked.get(host), m.Look):
+                table.answer(host, m.Seen, (), (), {})
+        table.tell(m.Heard("b", "2.1"), 2.0)
+    assert table.closed() == [(3, "failed", "subject")] * tries
+    assert not any(isinstance(one, m.RowSetAside) for one in table.notes)
+
+
 def test_a_row_whose_subject_nobody_can_give_is_set_aside_in_the_end():
     table = Table(1, portraits=1)
     for _ in range(SHIPPED.rules["subject"].retries + 1):
