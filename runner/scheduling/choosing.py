@@ -66,28 +66,28 @@ def _waiting(board: Board, host: HostState) -> RowState | None:
     """A row that has no attempt under way: one that failed elsewhere first, then the next of the table."""
     for number, ready in board.again.items():
         row = board.rows[number]
-        if ready <= board.now and _fits(board, host, row):
+        if ready <= board.now and _fits(board, host, row, row.avoid):
             return row
     for place, number in enumerate(board.fresh):
         row = board.rows[number]
-        if _fits(board, host, row):
+        if _fits(board, host, row, row.avoid):
             del board.fresh[place]
             return row
     return None
 
 
-def _fits(board: Board, host: HostState, row: RowState) -> bool:
+def _fits(board: Board, host: HostState, row: RowState, avoid: str) -> bool:
     """Whether a row is for this host: not for another that has its subject and has room, or where it has not failed."""
     if not host.can_take(row, board.now):
         return False
     others = [one for one in board.hosts.values() if one is not host and one.up and one.can_take(row, board.now)]
-    if row.avoid == host.name and others:
+    if avoid == host.name and others:
         return False
     if row.needs <= host.has:
         return True
     if not all(one.heard for one in board.hosts.values()):
         return False  # a host that is asked for the first time may have it
-    return not any(row.needs <= one.has and one.held < board.policy.depth and row.avoid != one.name for one in others)
+    return not any(row.needs <= one.has and one.held < board.policy.depth and avoid != one.name for one in others)
 
 
 def _stranded(board: Board, host: HostState) -> RowState | None:
@@ -101,7 +101,7 @@ def _stranded(board: Board, host: HostState) -> RowState | None:
 
 
 def _steal(board: Board, host: HostState) -> None:
-    """Have the busiest host give back a prompt that waits there, for a host that has nothing to do."""
+    """Have the busiest host give back a prompt that waits there, for a host that has nothing to do and would get it."""
     wanted = sum(other.up and not other.open for other in board.hosts.values())
     moving = sum(one.moving_out for other in board.hosts.values() for one in other.open.values())
     if moving >= wanted:
@@ -111,7 +111,9 @@ def _steal(board: Board, host: HostState) -> None:
         for other in board.hosts.values()
         if other is not host and other.up and other.held > 1
         for attempt in other.open.values()
-        if attempt.status == POSTED and not attempt.moving_out and host.can_take(board.rows[attempt.row], board.now)
+        if attempt.status == POSTED
+        and not attempt.moving_out
+        and _fits(board, host, board.rows[attempt.row], avoid=other.name)
     ]
     if busy:
         max(busy, key=lambda one: one[0])[1].moving_out = True

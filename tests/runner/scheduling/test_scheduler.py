@@ -401,6 +401,21 @@ def test_a_row_goes_to_the_host_that_has_its_subject_as_long_as_there_is_room():
     assert table.posts() == [(1, "b"), (2, "b"), (3, "a")]  # b is full: the subject is worth its way
 
 
+def test_a_row_is_not_taken_back_for_a_host_that_would_not_get_it():
+    """Host b has the subject too, and room: the row would go there, be taken back for host c again, and so for ever."""
+    table = Table(3, ("a", "b", "c"), portraits=3)
+    table.seen("a", has=["mina"])
+    table.answer("a", m.PostAccepted)
+    table.answer("a", m.PostAccepted)
+    table.seen("b", has=["mina"])
+    table.answer("b", m.PostAccepted)
+    table.seen("c")
+    for _ in range(20):
+        table.seen("a", ["1.1"], ["2.1"], has=["mina"])
+        table.seen("b", ["3.1"], has=["mina"])
+    assert table.posts() == [(1, "a"), (2, "a"), (3, "b")]
+
+
 def test_a_host_to_which_a_subject_was_brought_is_as_good_as_any():
     table = Table(6, ("a", "b"), portraits=6)
     table.seen("b", has=["mina"])
