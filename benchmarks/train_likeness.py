@@ -120,18 +120,18 @@ def measure(
     expected = [PROMPTS[i % len(PROMPTS)][1] for i in range(count)]
     shown: dict[str, list[np.ndarray]] = {}
     for kind, lora in tensors.items():
-        same = kind == "last" and not done.chosen.fused and done.chosen.step == last
+        same = kind == "last" and done.chosen.plain and done.chosen.step == last
         shown[kind] = shown["subject"] if same else sampled(model, clip, vae, lora, texts, chosen)
     rows = {kind: scored(pictures, references, expected) for kind, pictures in shown.items()}
     if sheets:
         _sheet(sheets / f"{name}.png", [*shown["without"], *shown["subject"]], min(count, 8))
     by_base, now = rows["without"].pop("followed"), rows["subject"].pop("followed")
     rows["last"].pop("followed")
-    steps = [score for score in done.scores if not score.fused]
+    steps = [score for score in done.scores if score.plain]
     return {
         "seconds": round(seconds, 1),
         "processor_seconds": round(processor, 1),
-        "chosen": {"step": done.chosen.step, "fused": list(done.chosen.fused)},
+        "chosen": {"step": done.chosen.step, "fused": list(done.chosen.fused), "rewarded": done.chosen.rewarded},
         "scoring_set": {
             "before": round(steps[0].likeness, 4),
             "chosen": round(done.chosen.likeness, 4),

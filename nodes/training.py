@@ -133,6 +133,17 @@ class PortraitTrainLoRA(io.ComfyNode):
                     tooltip="Hair, skin and the like in words, for example red long wavy hair, fair skin. Prompts take "
                     "them from the subject's card where they say nothing else; training does not use them.",
                 ),
+                *advanced(
+                    io.Int.Input(
+                        "reward_steps",
+                        default=0,
+                        min=0,
+                        max=10_000,
+                        optional=True,
+                        tooltip="Steps of tuning by a reward for likeness after the training; the result is kept only "
+                        f"if it scores higher. {_OWN_VALUE}",
+                    ),
+                ),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The model with the subject in it."),
@@ -219,7 +230,7 @@ def _one(value: Any) -> Any:
 def _settings(one: Mapping[str, Any]) -> train_settings.TrainSettings:
     """Return the preset with what the widgets say; a widget at 0 says nothing."""
     chosen = train_settings.load(one["preset"])
-    named = {key: one.get(key) for key in ("steps", "learning_rate", "rank", "batch", "resolution")}
+    named = {key: one.get(key) for key in ("steps", "learning_rate", "rank", "batch", "resolution", "reward_steps")}
     changes: dict[str, Any] = {key: value for key, value in named.items() if value} | {"seed": one["seed"]}
     if one.get("train_text_encoder"):
         changes["text_encoder_rate"] = changes.get("learning_rate", chosen.learning_rate) / 2
@@ -253,7 +264,7 @@ def _facts(done: Any) -> dict[str, Any]:
     chosen = done.chosen
     return {
         "subject": done.subject.name,
-        "chosen": {"step": chosen.step, "fused": list(chosen.fused)},
+        "chosen": {"step": chosen.step, "fused": list(chosen.fused), "rewarded": chosen.rewarded},
         "likeness_before": round(done.scores[0].likeness, 4),
         "likeness": round(chosen.likeness, 4),
         "words_kept": None if chosen.words is None else round(chosen.words, 4),
@@ -268,7 +279,8 @@ def _sentence(done: Any) -> str:
     before = done.scores[0].likeness
     words = f"{done.subject.name}: {which}, likeness {chosen.likeness:.2f} (before {before:.2f})"
     band = done.report.band
-    return f"{words}; real photos {band.low:.2f} to {band.high:.2f}" if band else words
+    words = f"{words}; real photos {band.low:.2f} to {band.high:.2f}" if band else words
+    return f"{words}\ntuned by reward for {chosen.rewarded} steps" if chosen.rewarded else words
 
 
 def _listed(steps: Sequence[int]) -> str:

@@ -50,7 +50,7 @@ def _held_out(
     pen: ImageDraw.ImageDraw, scores: Sequence[CheckpointScore], last: int, box: tuple[int, int, int, int]
 ) -> None:
     """Draw the loss on held-out photos on a scale of its own; its first and last value are written beside its name."""
-    known = [(score.step, score.held_out_loss) for score in scores if not score.fused and score.held_out_loss]
+    known = [(score.step, score.held_out_loss) for score in scores if score.plain and score.held_out_loss]
     if not known:
         return
     values = [value for _, value in known]
@@ -74,7 +74,7 @@ def _likeness(
     pen.text((box[0] + 230, box[1] - 26), "words kept", WORDS, font(_TEXT))
     _axes(pen, box, last, 0.0, 1.0, "{:.2f}")
     pen.text(((box[0] + box[2]) // 2 - 20, box[3] + 26), "step", FAINT, font(_TEXT))
-    steps = [score for score in scores if not score.fused]
+    steps = [score for score in scores if score.plain]
     words = [_place(box, v.step, v.words, last) for v in steps if v.words is not None]
     faces = [_place(box, v.step, v.likeness, last) for v in steps]
     for points, colour in ((words, WORDS), (faces, LIKENESS)):
@@ -82,12 +82,12 @@ def _likeness(
             pen.line(points, colour, 2)
         for x, y in points:
             pen.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
-    for score in (v for v in scores if v.fused):
+    for score in (v for v in scores if not v.plain):
         x, y = _place(box, last, score.likeness, last)
         pen.polygon(((x, y - 6), (x + 6, y), (x, y + 6), (x - 6, y)), LIKENESS)
-        pen.text((x - 46, y - 24), "fusion", LIKENESS, font(_TEXT))
+        pen.text((x - 46, y - 24), "reward" if score.rewarded else "fusion", LIKENESS, font(_TEXT))
     if chosen is not None:
-        x, y = _place(box, last if chosen.fused else chosen.step, chosen.likeness, last)
+        x, y = _place(box, chosen.step if chosen.plain else last, chosen.likeness, last)
         pen.ellipse((x - 9, y - 9, x + 9, y + 9), outline=INK, width=2)
         text = f"chosen {chosen.likeness:.2f}"
         wide = pen.textlength(text, font(_TEXT))

@@ -52,7 +52,8 @@ class CheckpointScore:
     `words` is the share, 0..1, of the words that the base model follows that are followed still, None when it follows
     none. `credits` is what each picture counts for: its likeness, no more than real photos have, and 0 for a copy of a
     training photo (portrait.likeness); empty where there was nothing to compare with, and likeness alone counts.
-    `held_out_loss` is the loss on the held-out photos, None where it was not measured.
+    `held_out_loss` is the loss on the held-out photos, None where it was not measured. `rewarded` is how many steps of
+    tuning by reward came on top of the checkpoint or fusion.
     """
 
     step: int
@@ -62,6 +63,12 @@ class CheckpointScore:
     fused: tuple[int, ...] = ()
     credits: tuple[float, ...] = ()
     held_out_loss: float | None = None
+    rewarded: int = 0
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a checkpoint as training left it."""
+        return not (self.fused or self.rewarded)
 
     @property
     def worth(self) -> tuple[float, ...]:
@@ -98,7 +105,13 @@ class CheckpointScore:
     def from_dict(cls, facts: Mapping[str, Any]) -> CheckpointScore:
         """Return the score that `as_dict` wrote."""
         lists = {name: tuple(facts.get(name, ())) for name in ("likenesses", "followed", "fused", "credits")}
-        return cls(step=facts["step"], words=facts["words"], held_out_loss=facts.get("held_out_loss"), **lists)
+        return cls(
+            step=facts["step"],
+            words=facts["words"],
+            held_out_loss=facts.get("held_out_loss"),
+            rewarded=facts.get("rewarded", 0),
+            **lists,
+        )
 
 
 def questions(count: int, captions: Iterable[str] = (), subject: str = "", first_seed: int = SEED) -> list[Question]:
@@ -151,17 +164,19 @@ def best(scores: Sequence[CheckpointScore]) -> CheckpointScore:
     A checkpoint that has lost its words can win only where all have. The latest wins unless an earlier one is ahead by
     more than chance, or the later one copies training photos more often: on pictures that judging never saw, the last
     checkpoint was better in each close case (benchmarks/results/train_likeness.json). A fusion wins only by the margin
-    of judging.toml over the best checkpoint.
+    of judging.toml over the best checkpoint, and what was tuned by reward over the best before it, with no word less.
     """
-    single = [score for score in scores if not score.fused] or list(scores)
+    single = [score for score in scores if score.plain] or list(scores)
     *earlier, winner = [score for score in single if score.rank[0]] or single
     for score in reversed(earlier):
         ahead, error = lead(score, winner)
         if ahead > (0.0 if winner.copies > score.copies else error):
             winner = score
-    for fused in (score for score in scores if score.fused and not single[0].fused):
-        if fused.rank[0] and (not winner.rank[0] or lead(fused, winner)[0] > margin()):
-            winner = fused
+    for made in (score for score in scores if not score.plain and single[0].plain):
+        if made.rewarded and (made.words or 0.0) < (winner.words or 0.0):
+            continue  # a reward that looks at the face alone is not paid in words
+        if made.rank[0] and (not winner.rank[0] or lead(made, winner)[0] > margin()):
+            winner = made
     return winner
 
 
@@ -186,7 +201,8 @@ def undecided(scores: Sequence[CheckpointScore]) -> tuple[CheckpointScore, Check
     if first.rank[0] != second.rank[0]:
         return None  # one has lost its words; no picture of a face changes that
     ahead, error = lead(first, second)
-    needed = margin() if first.fused else -margin() if second.fused else 0.0
+    later = scores.index(first) > scores.index(second)
+    needed = 0.0 if (first if later else second).plain else margin() if later else -margin()
     return (first, second) if error > 0 and abs(ahead - needed) <= error else None
 
 

@@ -19,11 +19,12 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from . import channels_last, host
+from . import channels_last, decoder, guided, host
 from .attention import attention
 from .copies import ModelError, weights
 from .cuda_graphs import Recorded, recording_works
 from .fused.works import usable
+from .guided import SamplerPath
 from .text_encoder import EncodedPrompt, TrainedText
 
 FAMILIES = {host.SDXL: "sdxl", host.SD15: "sd15"}
@@ -223,15 +224,16 @@ class NativeModel:
             unwanted = self.encode_text([negative])[0]
             for start in range(0, len(texts), _AT_ONCE):
                 part = slice(start, start + _AT_ONCE)
-                wanted = self.encode_text(texts[part])
-                shape = (4, size[1] // 8, size[0] // 8)
-                noise = torch.stack(
-                    [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds[part]]
+                draw = partial(
+                    self._sampled,
+                    self._noise(seeds[part], size),
+                    self.encode_text(texts[part]),
+                    unwanted,
+                    steps,
+                    cfg,
+                    tick,
                 )
-                latents = self._with_room(
-                    partial(self._sampled, noise.to(self.device), wanted, unwanted, steps, cfg, tick)
-                )
-                pictures += self.decode(latents)
+                pictures += self.decode(self._with_room(draw))
         return pictures
 
     def _with_room(self, work: Callable[[], torch.Tensor]) -> torch.Tensor:
@@ -244,6 +246,36 @@ class NativeModel:
         self.free()  # outside of the handler, which would keep the failed work alive
         return work()
 
+    def ways(
+        self, texts: Sequence[str], seeds: Sequence[int], size: tuple[int, int], steps: int, cfg: float
+    ) -> list[SamplerPath]:
+        """Return the way that `sample` takes to the picture of every text and seed; without gradients."""
+        found: list[SamplerPath] = []
+        with torch.no_grad():
+            unwanted = self.encode_text([""])[0]
+            for start in range(0, len(texts), _AT_ONCE):
+                part = slice(start, start + _AT_ONCE)
+                wanted = self.encode_text(texts[part])
+                looks: list[tuple[torch.Tensor, ...]] = []
+
+                def keep(*look: torch.Tensor, looks: list[tuple[torch.Tensor, ...]] = looks) -> None:
+                    looks.append(tuple(one.clone() for one in look))
+
+                self._sampled(self._noise(seeds[part], size), wanted, unwanted, steps, cfg, seen=keep)
+                x, sigmas, seen = (torch.stack(one, 1) for one in zip(*looks, strict=True))
+                found += [SamplerPath(p, unwanted, x[i], seen[i], sigmas[i]) for i, p in enumerate(wanted)]
+        return found
+
+    def decoder(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return what turns latents `[B, 4, h, w]` into pictures `[B, 3, 8h, 8w]` (RGB, about 0..1), with gradients."""
+        decode, out = decoder.copied_from(self._vae, self.device), self._host.model.process_latent_out
+        return lambda latents: decode(out(latents.float()))
+
+    def _noise(self, seeds: Sequence[int], size: tuple[int, int]) -> torch.Tensor:
+        shape = (4, size[1] // 8, size[0] // 8)
+        drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        return torch.stack(drawn).to(self.device)
+
     def _sampled(
         self,
         noise: torch.Tensor,
@@ -251,24 +283,19 @@ class NativeModel:
         unwanted: EncodedPrompt,
         steps: int,
         cfg: float,
-        tick: Callable[[], None],
+        tick: Callable[[], None] = lambda: None,
+        seen: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], None] = lambda x, sigma, found: None,
     ) -> torch.Tensor:
         lowest, highest = float(self.sigmas[0]), float(self.sigmas[-1])
         device: Any = self.device  # the host types it as text, its default
         levels = host.get_sigmas_karras(steps, lowest, highest, device=device)
-        prompts = [*wanted, *([unwanted] * len(wanted))]
-        logs = self.sigmas.log()
 
         def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
             tick()
             self.check()
-            t = (sigma.log()[:, None] - logs[None]).abs().argmin(1)
-            level = sigma.view(-1, 1, 1, 1)
-            root = (1 + level**2).sqrt()
-            answer = self.predict((x / root).repeat(2, 1, 1, 1), t.repeat(2), prompts).float()
-            given, free = answer.chunk(2)
-            mixed = free + cfg * (given - free)
-            return x / root**2 - mixed * level / root if self.velocity else x - mixed * level
+            found = guided.denoised(self, x, sigma, wanted, unwanted, cfg)
+            seen(x, sigma, found)
+            return found
 
         start = noise * (1 + levels[0] ** 2).sqrt()
         return host.sample_dpmpp_2m(denoised, start, levels, disable=True)

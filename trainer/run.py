@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ import numpy as np
 from ..portrait import subjects
 from ..portrait.errors import PortraitError
 from ..portrait.lock import locked
-from . import class_images, files, judge, state
+from . import class_images, face_reward, files, judge, state
+from . import reward as rewarding
 from .examples import TrainingSet
 from .judge import CheckpointScore
 from .loop import LossError, Training
@@ -22,6 +24,7 @@ from .session import Course, Session, TrainedSubject, TrainingJob, TrainingObser
 from .training_data import Model, TrainingData
 
 FUSED = "step-fused.safetensors"
+KEPT = "The LoRA from before it is kept."
 Steps = Generator[Training, None, TrainedSubject]
 
 
@@ -118,6 +121,7 @@ class NativeSession(Session):
         try:
             yield from self._steps()
             self._fuse()
+            self._reward()
             self.finals(self._drawn)
             outcome = self._publish()
         except BaseException as error:
@@ -154,13 +158,14 @@ class NativeSession(Session):
         told = {"job": self.key, "verdicts": [score.as_dict() for score in self.scores]}
         state.save(self.folder, self.training.parts(), {**self.training.notes(), **told})
 
-    def _sampled_score(self, fused: Sequence[int] = ()) -> CheckpointScore:
+    def _sampled_score(self, fused: Sequence[int] = (), rewarded: int = 0, step: int | None = None) -> CheckpointScore:
         texts = [question.text(self.photos.prompt_words) for question in self.asked]
         what = "a fusion of the best checkpoints" if fused else "what was learnt so far" if self.scores else "the start"
+        what = "what the reward has done" if rewarded else what
         self.observer.say(f"judging {what}: drawing {len(texts)} portraits")
         draw = self._sampled if self.scores else self._by_base
         pictures = draw(texts, [question.seed for question in self.asked])
-        score = self.scored(self.training.step, pictures, fused)
+        score = self.scored(self.training.step if step is None else step, pictures, fused, rewarded)
         return replace(score, held_out_loss=self.data.held_out_loss(judge.loss_levels()))
 
     def _sampled(self, texts: Sequence[str], seeds: Sequence[int]) -> list[np.ndarray]:
@@ -185,10 +190,66 @@ class NativeSession(Session):
             score = self._sampled_score([score.step for score in best])
         self.scores.append(score)
 
+    def _reward(self) -> None:
+        """Tune the best so far by a reward on the faces it draws, and judge it half way and at the end.
+
+        What goes wrong is a warning: the subject is trained already, and stays as it was before.
+        """
+        settings = self.settings
+        if not settings.reward_steps or not self.scores[1:]:
+            return
+        reward, why = face_reward.of_photos(self.photos.known, self.model.device, rewarding.numbers())
+        if reward is None:
+            self.warnings.append(f"The tuning by reward is left out: {why}.")
+            return
+        before = judge.best(self.scores[1:])
+        try:
+            with self._in_place(self._file(before)):
+                self._rewarded(before, reward)
+        except LossError as error:
+            self.warnings.append(f"{error} {KEPT}")
+        except RuntimeError as error:
+            if not self.model.out_of_memory(error):
+                raise
+            self.warnings.append(f"There is too little memory for the tuning by reward. {KEPT}")
+
+    def _rewarded(self, before: CheckpointScore, reward: rewarding.Reward) -> None:
+        settings, lora, words = self.settings, self.training.lora, self.photos.prompt_words
+        self.observer.say("tuning by reward: drawing what it begins with")
+        phase = rewarding.Rewarding(self.model, lora, reward, words, self.size, settings)
+        self.observer.say("tuning by reward")
+        half = math.ceil(settings.reward_steps / 2)
+        while len(phase.rewards) < settings.reward_steps:
+            self.model.check()
+            phase.advance()
+            done = len(phase.rewards)
+            self.observer.drawing(done, settings.reward_steps)
+            if done not in (half, settings.reward_steps):
+                continue
+            score = self._sampled_score(before.fused, done, before.step)
+            if not self._by_second(before, score):
+                return
+            state.save_tensors(self._rewarded_file(done), lora.state_dict())
+            self.scores.append(score)
+            if judge.lead(score, before)[0] <= 0:
+                return  # what half the steps made no better, the other half will not
+            self.observer.say("tuning by reward")
+
+    def _by_second(self, before: CheckpointScore, after: CheckpointScore) -> bool:
+        """Return whether a second face recognition, if there is one, sees no less of the person than before."""
+        name, was = self.second_opinion(before)
+        now = self.second_opinion(after)[1]
+        if was is None or now is None or now >= was:
+            return True
+        self.warnings.append(
+            f"The tuning by reward is left out: by {name} the likeness went from {was:.3f} to {now:.3f}."
+        )
+        return False
+
     def _drawn(self, score: CheckpointScore, questions: Sequence[judge.Question]) -> list[np.ndarray]:
         """Draw further questions with the checkpoint of a score."""
         texts = [question.text(self.photos.prompt_words) for question in questions]
-        with self._in_place(self.folder / FUSED if score.fused else self._checkpoint(score.step)):
+        with self._in_place(self._file(score)):
             return self._sampled(texts, [question.seed for question in questions])
 
     @contextlib.contextmanager
@@ -203,7 +264,6 @@ class NativeSession(Session):
 
     def _publish(self, stopped: str | None = None) -> TrainedSubject:
         chosen = judge.best(self.scores[1:])
-        file = self.folder / FUSED if chosen.fused else self._checkpoint(chosen.step)
         course = Course(
             trainer="native",
             family=self.model.family,
@@ -213,7 +273,7 @@ class NativeSession(Session):
             class_pictures=class_images.wanted(self.settings),
             stopped=stopped,
         )
-        return self.publish(state.load_tensors(file), course)
+        return self.publish(state.load_tensors(self._file(chosen)), course)
 
     def _salvage(self, error: BaseException) -> None:
         """Leave the best checkpoint so far as the subject; the error goes on its way with a word about it."""
@@ -224,6 +284,14 @@ class NativeSession(Session):
             chosen = self._publish(said or type(error).__name__).chosen
             if isinstance(error, LossError):
                 error.args = (f"{error} The checkpoint of step {chosen.step} is kept as subject {self.name!r}.",)
+
+    def _file(self, score: CheckpointScore) -> Path:
+        if score.rewarded:
+            return self._rewarded_file(score.rewarded)
+        return self.folder / FUSED if score.fused else self._checkpoint(score.step)
+
+    def _rewarded_file(self, done: int) -> Path:
+        return self.folder / f"step-rewarded-{done:04d}.safetensors"
 
     def _checkpoint(self, step: int) -> Path:
         return self.folder / f"step-{step:06d}.safetensors"

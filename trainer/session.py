@@ -150,11 +150,13 @@ class Session:
                 found = judge.judge(score.step, pictures, more, self.person, self.embedder, None, self.photos.known)
                 self.scores[self.scores.index(score)] = judge.joined(score, found)
 
-    def scored(self, step: int, pictures: list[np.ndarray], fused: Sequence[int] = ()) -> CheckpointScore:
+    def scored(
+        self, step: int, pictures: list[np.ndarray], fused: Sequence[int] = (), rewarded: int = 0
+    ) -> CheckpointScore:
         """Judge the pictures (RGB, uint8) of a checkpoint, keep and show them, and return the score."""
         base = self.scores[0] if self.scores else None
         score = judge.judge(step, pictures, self.asked, self.person, self.embedder, base, self.photos.known)
-        score = replace(score, fused=tuple(sorted(fused)))
+        score = replace(score, fused=tuple(sorted(fused)), rewarded=rewarded)
         self._shown[_label(score)] = pictures
         for index, picture in enumerate(pictures):
             files.save_picture(self.folder / "samples" / f"{_label(score)}-{index}.png", picture)
@@ -172,6 +174,21 @@ class Session:
         """Fuse the checkpoints of these scores into the file `target`; `checkpoint` gives the file of a step."""
         state.save_tensors(target, fusion.fuse([state.load_tensors(checkpoint(score.step)) for score in best]))
         return target
+
+    def second_opinion(self, score: CheckpointScore) -> tuple[str, float | None]:
+        """Return the name of the second face recognition and its likeness of a score's pictures, None without either.
+
+        The pictures are those of the first questions.
+        """
+        second, _ = recognisers.second()
+        if second is None:
+            return "", None
+        told = report.report(self._pictures(score), self.person, self.photos.known, self.embedder, second)
+        return second.name, told.second.likeness if told.second else None
+
+    def _pictures(self, score: CheckpointScore) -> list[np.ndarray]:
+        label = _label(score)
+        return self._shown.get(label) or files.load_pictures(self.folder / "samples", label)
 
     def publish(self, tensors: Mapping[str, torch.Tensor], course: Course) -> TrainedSubject:
         """Leave the best checkpoint, whose `tensors` these are, as the subject, with its card and its curves."""
@@ -191,8 +208,7 @@ class Session:
         drawn = curves.draw(course.losses, self.scores, chosen, self.name)
         saved = files.publish(subject, self.root, tensors, about)
         files.save_picture(self.folder / "curves.png", drawn)
-        label = _label(chosen)
-        pictures = tuple(self._shown.get(label) or files.load_pictures(self.folder / "samples", label))
+        pictures = tuple(self._pictures(chosen))
         told = self._reported(pictures)
         return TrainedSubject(saved, tuple(self.scores), chosen, pictures, drawn, told, tuple(self.warnings))
 
@@ -217,7 +233,12 @@ class Session:
             "settings": self.settings.as_dict(),
             "steps": course.steps,
             "stopped": course.stopped,
-            "chosen": {"step": chosen.step, "fused": list(chosen.fused), "likeness": round(chosen.likeness, 4)},
+            "chosen": {
+                "step": chosen.step,
+                "fused": list(chosen.fused),
+                **({"rewarded": chosen.rewarded} if chosen.rewarded else {}),
+                "likeness": round(chosen.likeness, 4),
+            },
             "likeness_before": round(self.scores[0].likeness, 4),
             "checkpoints": [score.as_dict() for score in self.scores],
             "photos": {
@@ -228,4 +249,6 @@ class Session:
 
 
 def _label(score: CheckpointScore) -> str:
+    if score.rewarded:
+        return f"rewarded-{score.rewarded:04d}"
     return "fusion" if score.fused else f"step-{score.step:06d}"

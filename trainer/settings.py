@@ -57,6 +57,7 @@ class TrainSettings:
     patience            early stop after so many judged checkpoints without a better one; 0 never stops
     final_samples       pictures more for the two best checkpoints, where they are too close to tell; native only
     fuse_best           how many of the best checkpoints are fused at the end; 1 fuses nothing
+    reward_steps        steps of tuning by a reward for likeness behind all that; 0 is off; native only
     precision           "auto" (bf16 where it is fast, else fp32), "fp32" or "bf16"
     gradient_checkpointing    less memory for more time
     compile             torch.compile for the UNet; worth it from about a thousand steps on
@@ -91,6 +92,7 @@ class TrainSettings:
     patience: int = 3
     final_samples: int = 16
     fuse_best: int = 3
+    reward_steps: int = 0
     seed: int = 0
     precision: str = "auto"
     gradient_checkpointing: bool = False
@@ -157,6 +159,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "patience": (0, 1000),
     "final_samples": (0, 200),
     "fuse_best": (1, 20),
+    "reward_steps": (0, 10_000),
     "seed": (0, 2**63 - 1),
 }
 _CHOICES = {"optimiser": OPTIMISERS, "schedule": SCHEDULES, "precision": PRECISIONS}

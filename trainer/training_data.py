@@ -12,6 +12,7 @@ import torch
 from . import buckets, captions, objective
 from .batches import batch, class_pictures
 from .examples import TrainingSet
+from .guided import SamplerPath
 from .settings import TrainSettings
 
 HELD_OUT_SEED = 11
@@ -52,6 +53,16 @@ class Model(Protocol):
         progress: Callable[[int, int], None] = ...,
     ) -> list[np.ndarray]:
         """Return a picture of every text and seed; `progress` is called with (done, total) on the way."""
+        ...
+
+    def ways(
+        self, texts: Sequence[str], seeds: Sequence[int], size: tuple[int, int], steps: int, cfg: float
+    ) -> list[SamplerPath]:
+        """Return the way that `sample` takes to the picture of every text and seed; without gradients."""
+        ...
+
+    def decoder(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return what turns latents `[B, C, h, w]` into pictures `[B, 3, H, W]` (RGB, about 0..1), with gradients."""
         ...
 
     def record(self, trained: Callable[[str], Sequence[torch.Tensor]]) -> None:

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 sys.path.insert(0, sys.argv[1])
+CHECKPOINT = sys.argv[2]
 sys.argv = [sys.argv[0], "--cpu"]
 
 import comfy.options
@@ -25,6 +26,7 @@ import comfy.lora
 import comfy.model_base
 import comfy.model_patcher
 import comfy.ops
+import comfy.sd
 import comfy.sd1_clip
 import comfy.sdxl_clip
 import comfy.supported_models
@@ -368,6 +370,25 @@ def packed() -> dict[str, object]:
     return answer
 
 
+def decoded(checkpoint: str) -> dict[str, object]:
+    """How far the differentiable decoder's picture of the end of a way is from the sampler's, and the gradient."""
+    model, clip, vae = comfy.sd.load_checkpoint_guess_config(checkpoint)[:3]
+    with torch.inference_mode(False), torch.enable_grad():
+        made = native.NativeModel(model, clip, vae, "fp32")
+        asked = ["portrait photo of woman", "portrait photo of man"], [3, 4], (128, 64), 3, 2.0
+        drawn = [torch.from_numpy(one).permute(2, 0, 1) / 255 for one in made.sample(*asked)]
+        ways = made.ways(*asked)
+        latents = torch.stack([way.seen[-1] for way in ways]).requires_grad_()
+        pictures = made.decoder()(latents)
+        (slope,) = torch.autograd.grad(pictures.mean(), latents)
+    return {
+        "apart": float((pictures.detach().clamp(0, 1) - torch.stack(drawn)).abs().max()),
+        "slope": float(slope.abs().max()),
+        "looks": [list(one.shape) for one in (ways[0].x, ways[0].seen, ways[0].sigmas)],
+        "falls": bool((ways[0].sigmas.diff() < 0).all()),
+    }
+
+
 def main() -> None:
     types = comfy.model_base.ModelType
     plain, same = learns(types.EPS, False)
@@ -383,6 +404,7 @@ def main() -> None:
         "lazy": on_a_lazy_host(),
         "handles": beside_handles(),
         "packed": packed(),
+        "decoded": decoded(CHECKPOINT),
         "sdxl": refusal(comfy.supported_models.SDXL(dict(SDXL))),
         "sd15": refusal(comfy.supported_models.SD15({"in_channels": 4})),
         "sd20": refusal(comfy.supported_models.SD20({"in_channels": 4})),

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from portrait_studio.trainer import guided
 from portrait_studio.trainer.examples import Example, HeldOut, TrainingSet
 
 
@@ -57,6 +58,32 @@ class SmallModel:
     def sample(self, texts, seeds, size, steps, cfg, *, progress=None) -> list[np.ndarray]:
         """The pictures given, in turn; what is sampled does not matter to what is tested with this model."""
         return [self.pictures[seed % len(self.pictures)] for seed in seeds]
+
+    def ways(self, texts, seeds, size, steps, cfg) -> list[guided.SamplerPath]:
+        """Euler's steps from the highest noise level to the lowest."""
+        sigmas = self.sigmas[torch.linspace(len(self.sigmas) - 1, 0, steps).long()]
+        unwanted, found = self.encode_text([""])[0], []
+        with torch.no_grad():
+            for prompt, seed in zip(self.encode_text(texts), seeds, strict=True):
+                shape = (1, 4, size[1] // 8, size[0] // 8)
+                x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * sigmas[0]
+                looks = []
+                for sigma, below in zip(sigmas, [*sigmas[1:], torch.zeros(())], strict=True):
+                    seen = guided.denoised(self, x, sigma[None], [prompt], unwanted, cfg)
+                    looks.append((x[0], seen[0]))
+                    x = seen + (x - seen) * below / sigma
+                xs, seens = (torch.stack(one) for one in zip(*looks, strict=True))
+                found.append(guided.SamplerPath(prompt, unwanted, xs, seens, sigmas))
+        return found
+
+    def decoder(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The first of the pictures given, with the latents' colours on it."""
+        picture = torch.from_numpy(self.pictures[0]).permute(2, 0, 1).float() / 255
+
+        def decoded(latents: torch.Tensor) -> torch.Tensor:
+            return picture + 0.01 * nn.functional.interpolate(latents[:, :3], picture.shape[1:], mode="bilinear")
+
+        return decoded
 
     def record(self, trained: Callable[[str], Sequence[torch.Tensor]]) -> None:
         pass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -142,6 +144,17 @@ def test_a_fusion_wins_by_the_margin_or_not_at_all():
     assert judge.best([single, clearly]) is clearly
     assert judge.best([pictures(60, 0.9, words=0.5), clearly]) is clearly
     assert judge.best([single, pictures(60, 0.9, 0.9, words=0.5, fused=(20, 60))]) is single
+
+
+def test_what_was_tuned_by_reward_wins_by_the_margin_over_a_fusion_too_and_with_no_word_less():
+    single, fusion = pictures(60, 0.7, 0.7), pictures(60, 0.73, 0.73, fused=(20, 60))
+    barely, clearly = (replace(fusion, likenesses=(value, value), rewarded=20) for value in (0.735, 0.75))
+    assert judge.best([single, fusion, barely]) is fusion
+    assert judge.best([single, fusion, clearly]) is clearly
+    assert judge.best([single, fusion, replace(clearly, words=0.9)]) is fusion
+    assert judge.undecided([single, fusion, replace(clearly, likenesses=(0.732, 0.75))]) is not None
+    assert CheckpointScore.from_dict(clearly.as_dict()) == clearly
+    assert not clearly.plain
 
 
 def test_pictures_of_the_same_question_are_compared():

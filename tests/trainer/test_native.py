@@ -14,11 +14,13 @@ pytestmark = pytest.mark.host
 
 
 @pytest.fixture(scope="module")
-def found(comfyui) -> dict:
+def found(comfyui, models) -> dict:
     if not (comfyui / "comfy").is_dir():
         pytest.skip("there is no ComfyUI here")
     script = Path(__file__).with_name("host_checks.py")
-    answer = subprocess.run([sys.executable, str(script), str(comfyui)], capture_output=True, text=True, timeout=280)
+    checkpoint = models / "checkpoints" / "pocket.safetensors"
+    command = [sys.executable, str(script), str(comfyui), str(checkpoint)]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert answer.returncode == 0, answer.stderr[-3000:]
     return json.loads(answer.stdout.splitlines()[-1])
 
@@ -63,6 +65,13 @@ def test_the_copy_is_whole_on_its_device_where_the_hosts_layers_allocate_nothing
     assert lazy["devices"] == ["meta"]
     assert lazy["answer"] == [2, 4, 8, 8]
     assert lazy["learning"] == lazy["trained"] > 20
+
+
+def test_the_way_ends_in_the_picture_that_is_sampled_and_the_decoder_gives_it_a_gradient(found):
+    assert found["decoded"]["apart"] < 1.5 / 255
+    assert 0 < found["decoded"]["slope"] < 1
+    assert found["decoded"]["looks"] == [[3, 4, 8, 16], [3, 4, 8, 16], [3]]
+    assert found["decoded"]["falls"]
 
 
 def test_handles_by_which_the_host_manages_its_memory_are_not_copied_and_so_not_freed_twice(found):

@@ -30,23 +30,6 @@ def job(name: str = "Anna", **changes) -> run.TrainingJob:
     return run.TrainingJob(name, SETTINGS.with_changes(changes), base, replace)
 
 
-@pytest.fixture
-def judged(monkeypatch):
-    """Give checkpoints likenesses of our own, in the order in which they are judged; the face is not what is tested."""
-
-    def give(*values: float) -> None:
-        left = list(values)
-
-        def score(step, pictures, asked, person, embedder, base=None, known=None):
-            return judge.CheckpointScore(
-                step, (left.pop(0),) * len(pictures), (True,) * len(pictures), 1.0 if base else None
-            )
-
-        monkeypatch.setattr(judge, "judge", score)
-
-    return give
-
-
 def test_the_best_checkpoint_becomes_the_subject(tmp_path, judged):
     judged(0.3, 0.5, 0.8, 0.6, 0.7)  # base, steps 2, 4, 6, fusion
     done = run.train(SmallModel(), training_set(), job(), tmp_path)

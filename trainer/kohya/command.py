@@ -20,6 +20,7 @@ OPTIMISERS = {
 UNFOLLOWED = {
     "ema_decay": "keeps no running mean of the LoRA, so checkpoints are its last state",
     "compile": "is run without torch.compile",
+    "reward_steps": "has no tuning by reward",
 }
 
 
@@ -82,7 +83,11 @@ def arguments(
 
 def limits(settings: TrainSettings) -> list[str]:
     """Return a sentence for every setting that sd-scripts cannot follow."""
-    asked = {"ema_decay": settings.ema_decay > 0, "compile": settings.compile}
+    asked = {
+        "ema_decay": settings.ema_decay > 0,
+        "compile": settings.compile,
+        "reward_steps": settings.reward_steps > 0,
+    }
     return [
         f"sd-scripts {why} (the setting {name} is not followed)." for name, why in UNFOLLOWED.items() if asked[name]
     ]

@@ -59,6 +59,8 @@ const SENTENCES = [
   ["Judging what was learnt so far: drawing # portraits(.*)", "지금까지 배운 것을 재려고 인물 사진 $1장을 그리는 중$2"],
   ["Judging a fusion of the best checkpoints: drawing # portraits(.*)", "가장 좋은 체크포인트들을 합친 것을 재려고 인물 사진 $1장을 그리는 중$2"],
   ["Judging the finalists: drawing # portraits(.*)", "가장 좋은 둘을 가리려고 인물 사진 $1장을 더 그리는 중$2"],
+  ["Judging what the reward has done: drawing # portraits(.*)", "보상이 한 일을 재려고 인물 사진 $1장을 그리는 중$2"],
+  ["Tuning by reward(.*)", "보상으로 다듬는 중$1"],
   ["Training: step # of #, about # s left", "학습 중: 스텝 $1/$2, 약 $3초 남음"],
   ["Training: step # of #, about # min left", "학습 중: 스텝 $1/$2, 약 $3분 남음"],
   ["Training: step # of #, about # h left", "학습 중: 스텝 $1/$2, 약 $3시간 남음"],
@@ -67,6 +69,11 @@ const SENTENCES = [
   ["(.+): checkpoint of step #, likeness # \\(before #\\); real photos # to #", "$1: 스텝 $2의 체크포인트, 닮음 $3 (학습 전 $4), 실제 사진 $5~$6"],
   ["(.+): fusion of steps ([\\d, ]+), likeness # \\(before #\\)", "$1: 스텝 $2를 합친 것, 닮음 $3 (학습 전 $4)"],
   ["(.+): fusion of steps ([\\d, ]+), likeness # \\(before #\\); real photos # to #", "$1: 스텝 $2를 합친 것, 닮음 $3 (학습 전 $4), 실제 사진 $5~$6"],
+  ["tuned by reward for # steps", "보상으로 $1스텝 다듬음"],
+  ["The tuning by reward is left out: by (\\S+) the likeness went from # to #\\.", "보상으로 다듬은 것은 쓰지 않습니다. $1 기준으로 닮음이 $2에서 $3이(가) 되었습니다."],
+  ["The tuning by reward is left out: (.+)\\.", "보상으로 다듬지 않았습니다: $1."],
+  ["The tuning by reward broke off at step #: the reward or its gradient is no number\\. The LoRA from before it is kept\\.", "보상으로 다듬기가 $1스텝에서 멈췄습니다. 보상이나 기울기가 수가 아닙니다. 그 전의 LoRA를 씁니다."],
+  ["There is too little memory for the tuning by reward\\. The LoRA from before it is kept\\.", "보상으로 다듬기에는 메모리가 모자랍니다. 그 전의 LoRA를 씁니다."],
   ["Garment and tone words are followed less than before; train fewer steps\\.", "옷과 색조의 단어를 전보다 덜 따릅니다. 스텝을 줄이세요."],
 ].map(([pattern, korean]) => [new RegExp(`^${pattern.replaceAll("#", ANY)}$`), korean]);
 

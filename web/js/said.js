@@ -112,7 +112,7 @@ function tell(id, said) {
 function fromOutput(output) {
   const [facts] = output?.portrait_studio ?? [];
   if (!facts || typeof output.text?.[0] !== "string") return undefined;
-  const curve = facts.checkpoints?.filter((one) => !one.fused?.length).map((one) => [one.step, one.likeness]);
+  const curve = facts.checkpoints?.filter((one) => !one.fused?.length && !one.rewarded).map((one) => [one.step, one.likeness]);
   return { text: output.text[0], curve };
 }
 
