@@ -23,7 +23,7 @@ from .packs import packs
 from .provenance import provenance
 from .rerun import rerun_command
 from .run import check_command, run_command
-from .serve import serve_command
+from .serve import serve_command, token_command
 from .session import session_command
 from .subjects import subjects
 from .trainer import trainer
@@ -57,6 +57,7 @@ app.command("rerun")(rerun_command)
 app.command("check")(check_command)
 app.command("hosts")(hosts_command)
 app.command("serve")(serve_command)
+app.command("token")(token_command)
 app.add_typer(batch, name="batch")
 app.add_typer(fleet, name="fleet")
 app.add_typer(graphs, name="graph")

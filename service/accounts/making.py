@@ -18,7 +18,8 @@ from ..settings import limit
 from ..storage import AccountRow, InvitationRow, LoginRow
 from .secrets import digest, fits, hashed, new_secret
 
-OWNER, OPERATOR, FIRST = "owner", "operator", "first"
+OWNER, OPERATOR, FIRST, FRONT = "owner", "operator", "first", "front"
+"""Roles of accounts; FIRST is that of the first link, FRONT that of a server with pages, which nobody signs in as."""
 
 
 def first_link(session: Session, now: datetime) -> str:
@@ -26,7 +27,7 @@ def first_link(session: Session, now: datetime) -> str:
 
     An earlier first link ends, so the one that was printed last is the one that works.
     """
-    if session.scalar(select(func.count()).select_from(AccountRow)):
+    if session.scalar(select(func.count()).where(AccountRow.role != FRONT)):
         return ""
     session.execute(delete(InvitationRow).where(InvitationRow.role == FIRST))
     return _link(session, FIRST, now)

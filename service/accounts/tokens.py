@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ..errors import StudioError
 from ..people.audit import note
 from ..storage import AccountRow, TokenRow
-from .making import OPERATOR, proper_name
+from .making import FRONT, OPERATOR, proper_name
 from .secrets import digest, new_secret
 
 SCOPES = ("photos", "read", "work", "delete", "operate")
 """`read` everything of one's own; `photos` to upload; `work` to start and cancel; `delete`; `operate` the studio."""
+AT_THE_DOOR = "front"
+"""The scope of a server with pages: to sign people in, and to ask for them with what their browser holds."""
 PREFIX = "pst_"
 
 
@@ -33,14 +36,30 @@ class Holder:
 
 
 def everything(account: AccountRow) -> Holder:
-    """Return the holder that a signed-in browser is."""
-    return Holder(account, frozenset(SCOPES))
+    """Return the holder that a signed-in browser is, behind the pages."""
+    return Holder(account, frozenset((*SCOPES, AT_THE_DOOR)))
+
+
+def make_front(session: Session, name: str, now: datetime) -> str:
+    """Return the secret of a server with pages, an account of its own without a password. Raises StudioError."""
+    account = AccountRow(name=proper_name(name), password="", role=FRONT, created=now)
+    session.add(account)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise StudioError("name_taken", 409) from error
+    note(session, now, account.id, "front made")
+    return _token(session, account, name, [AT_THE_DOOR], now)[1]
 
 
 def make_token(session: Session, account: AccountRow, name: str, scopes: list[str], now: datetime) -> tuple[str, str]:
     """Return the (id, secret) of a new token; the secret is shown this once. Raises StudioError."""
     if not scopes or set(scopes) - set(SCOPES):
         raise StudioError("unknown_scope", 422, scopes=", ".join(SCOPES))
+    return _token(session, account, name, scopes, now)
+
+
+def _token(session: Session, account: AccountRow, name: str, scopes: list[str], now: datetime) -> tuple[str, str]:
     secret = PREFIX + new_secret()
     row = TokenRow(
         owner_id=account.id, hash=digest(secret), name=proper_name(name), scopes=" ".join(sorted(scopes)), created=now

@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import IO, Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import func, select
 
 from ..accounts import invite, make_token
 from ..people import delete_account, erase, export, mine, note
-from ..storage import AccountRow, AuditRow, JobRow, TokenRow
+from ..settings import limit
+from ..shapes import (
+    AccountShape,
+    AuditLine,
+    FailureShape,
+    InvitationMade,
+    NewInvitation,
+    NewToken,
+    Overview,
+    OwnAccount,
+    TokenMade,
+    TokenShape,
+)
+from ..storage import AccountRow, AuditRow, JobRow, PhotoRow, PictureRow, TokenRow
 from ..work.queue import waiting
 from .callers import Deletes, Operates, Reads, Works
-from .shapes import NewInvitation, NewToken, TokenMade
+from .shaping import account_shape
 
 router = APIRouter(tags=["account"])
 
 
+class ZipFile(StreamingResponse):
+    """A zip, open at its beginning, as it is read."""
+
+    media_type = "application/zip"
+
+    def __init__(self, packed: IO[bytes], status_code: int = 200) -> None:
+        self.packed = packed
+        named = {"content-disposition": 'attachment; filename="my-data.zip"'}
+        super().__init__(iter(partial(packed.read, 65_536), b""), status_code, named)
+
+
 @router.get("/account")
-def show_account(caller: Reads) -> dict[str, Any]:
+def show_account(caller: Reads) -> OwnAccount:
     """Return one's name and role, and how long the studio keeps what."""
-    return {"name": caller.account.name, "role": caller.account.role, "days": caller.studio.settings.days}
+    return OwnAccount(**account_shape(caller.account).model_dump(), days=caller.studio.settings.days)
 
 
-@router.post("/account/export", response_class=Response)
-def export_account(caller: Deletes) -> StreamingResponse:
+@router.post("/account/export", response_class=ZipFile)
+def export_account(caller: Deletes) -> ZipFile:
     """Return all that is known of one's people, as a zip."""
-    packed = export(caller.session, caller.studio.blobs, caller.account, caller.now)
-    headers = {"content-disposition": 'attachment; filename="my-data.zip"'}
-    return StreamingResponse(packed, media_type="application/zip", headers=headers)
+    return ZipFile(export(caller.session, caller.studio.blobs, caller.account, caller.now))
 
 
 @router.delete("/account", status_code=204)
@@ -43,10 +66,10 @@ def remove_account(caller: Deletes) -> Response:
 
 
 @router.get("/tokens")
-def list_tokens(caller: Reads) -> list[dict[str, Any]]:
+def list_tokens(caller: Reads) -> list[TokenShape]:
     """Return one's tokens, without their secrets."""
     rows = caller.session.scalars(select(TokenRow).where(TokenRow.owner_id == caller.id).order_by(TokenRow.created))
-    return [{"id": row.id, "name": row.name, "scopes": row.scopes.split(), "created": row.created} for row in rows]
+    return [TokenShape(id=row.id, name=row.name, scopes=row.scopes.split(), created=row.created) for row in rows]
 
 
 @router.post("/tokens", status_code=201)
@@ -67,37 +90,38 @@ def remove_token(token: str, caller: Deletes) -> Response:
 
 
 @router.get("/operator/accounts")
-def list_accounts(caller: Operates) -> list[dict[str, Any]]:
+def list_accounts(caller: Operates) -> list[AccountShape]:
     """Return who has an account."""
-    rows = caller.session.scalars(select(AccountRow).order_by(AccountRow.created))
-    return [{"id": row.id, "name": row.name, "role": row.role, "created": row.created} for row in rows]
+    return [account_shape(row) for row in caller.session.scalars(select(AccountRow).order_by(AccountRow.created))]
 
 
 @router.get("/operator/queue")
-def show_queue(caller: Operates) -> dict[str, Any]:
-    """Return how many jobs are in each state, and the reasons of the last failures; nobody's photos or names."""
+def show_queue(caller: Operates) -> Overview:
+    """Return the jobs, the reasons of the last failures and the bytes of each kind; nobody's photos or names."""
+    kinds = {"photos": PhotoRow, "pictures": PictureRow}
     counts = caller.session.execute(select(JobRow.state, func.count()).group_by(JobRow.state)).all()
     failed = caller.session.scalars(
         select(JobRow).where(JobRow.state == "failed").order_by(JobRow.ended.desc()).limit(50)
     )
-    return {
-        "counts": dict(counts),  # type: ignore[arg-type]
-        "next": [row.id for row in waiting(caller.session)[:50]],
-        "failures": [{"job": row.id, "kind": row.kind, "reason": row.reason, "ended": row.ended} for row in failed],
-    }
+    return Overview(
+        counts=dict(counts),  # type: ignore[arg-type]
+        next=[row.id for row in waiting(caller.session)[:50]],
+        failures=[FailureShape(job=row.id, kind=row.kind, reason=row.reason, ended=row.ended) for row in failed],
+        stored={kind: caller.session.scalar(select(func.sum(table.size))) or 0 for kind, table in kinds.items()},
+        warning=caller.studio.settings.marking.warning,
+    )
 
 
 @router.get("/operator/audit")
-def show_audit(caller: Operates, before: int = 2**53) -> list[dict[str, Any]]:
+def show_audit(caller: Operates, before: Annotated[int, Query(ge=0, le=2**53)] = 2**53) -> list[AuditLine]:
     """Return 200 lines of the audit log, the newest first."""
     rows = caller.session.scalars(select(AuditRow).where(AuditRow.id < before).order_by(AuditRow.id.desc()).limit(200))
-    return [
-        {"id": row.id, "at": row.at, "account": row.account, "action": row.action, "what": row.what} for row in rows
-    ]
+    return [AuditLine(id=row.id, at=row.at, account=row.account, action=row.action, what=row.what) for row in rows]
 
 
 @router.post("/operator/invitations", status_code=201)
-def add_invitation(body: NewInvitation, caller: Operates) -> dict[str, str]:
+def add_invitation(body: NewInvitation, caller: Operates) -> InvitationMade:
     """Return the link of an invitation; it works once."""
     secret = invite(caller.session, body.role, caller.id, caller.now)
-    return {"link": f"{caller.studio.settings.address}/welcome/{secret}"}
+    link = f"{caller.studio.settings.address}/welcome/{secret}"
+    return InvitationMade(link=link, hours=limit("invitation_hours"))

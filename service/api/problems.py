@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from ...portrait.errors import PortraitError
 from ..errors import StudioError
-from ..words import choose, sentence
+from ..words import choose
 
 log = logging.getLogger("portrait_studio.service")
 MEDIA_TYPE = "application/problem+json"
@@ -60,8 +60,7 @@ def add_problems(app: FastAPI) -> None:
 
 def answer(request: Request, error: StudioError) -> Response:
     """Return the answer for an error: a page of the studio where a browser asked for one, a problem elsewhere."""
-    language = choose(request.headers.get("accept-language", ""), request.cookies.get("language", ""))
-    detail = sentence(error.kind, language, **error.facts)
+    detail = error.said(choose(request.headers.get("accept-language", ""), request.cookies.get("language", "")))
     headers = {"Retry-After": "60"} if error.status in (429, 503) else {}
     pages = getattr(request.app.state, "pages", None)
     if pages is not None and not request.url.path.startswith("/api/"):

@@ -5,44 +5,75 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from ..people import delete_picture, mine
+from ..shapes import JobShape, NewSession, PictureShape, Presets, SessionShape
 from ..storage import JobRow, NewsRow, PersonRow, PictureRow, SittingRow
-from ..work import ChosenLooks, Studio, cancel, cancel_all, jobs_of, order, place_in_queue, poses, tones
+from ..work import ChosenLooks, Studio, again, cancel, cancel_all, order, place_in_queue, poses, samples, tones
 from ..work.ordering import OPEN
 from .callers import Deletes, Reads, Works
-from .idempotency import once
-from .shapes import (
-    JobShape,
-    NewSession,
-    PictureShape,
-    SessionShape,
-    job_shape,
-    picture_shape,
-    session_shape,
-)
+from .idempotency import IdempotencyKey, once
+from .shaping import job_shape, picture_shape, session_shape
 
 router = APIRouter(tags=["sessions"])
+LastEvent = Annotated[str, Header(alias="Last-Event-ID")]
+_TEXT = {"type": "string"}
+_EVENT_SHAPE = {
+    "type": "object",
+    "properties": {"id": _TEXT, "event": _TEXT, "data": _TEXT},
+    "required": ["event", "data"],
+}
+_AN_EVENT = {"responses": {"200": {"content": {"text/event-stream": {"schema": _EVENT_SHAPE}}}}}
 LOOK = 1.0
 """Seconds between two looks for news."""
 LONGEST = 3600.0
 """Seconds after which a stream ends; its reader comes back and goes on where it was."""
 
 
+class Events(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
+class WebpFile(Response):
+    """A small picture."""
+
+    media_type = "image/webp"
+
+
+class PictureFile(Response):
+    """A portrait; some are JPEG."""
+
+    media_type = "image/png"
+
+
 @router.get("/presets")
-def list_presets(caller: Reads) -> dict[str, list[str]]:
+def list_presets(caller: Reads) -> Presets:
     """Return the names of the poses and tones to choose from."""
-    return {"poses": list(poses()), "tones": list(tones())}
+    return Presets(poses=list(poses()), tones=list(tones()))
+
+
+@router.get("/presets/poses/{pose}/picture", response_class=WebpFile)
+def pose_picture(pose: str, caller: Reads) -> WebpFile:
+    """Return the map of a pose."""
+    return WebpFile(samples.pose(pose))
+
+
+@router.get("/presets/tones/{tone}/picture", response_class=WebpFile)
+def tone_picture(tone: str, caller: Reads) -> WebpFile:
+    """Return an example photo in a tone."""
+    return WebpFile(samples.tone(tone))
 
 
 @router.post("/subjects/{subject}/sessions", status_code=201)
-def add_session(subject: str, body: NewSession, request: Request, caller: Works) -> SessionShape:
+def add_session(subject: str, body: NewSession, caller: Works, key: IdempotencyKey = "") -> SessionShape:
     """Order a session: the face is learned if it is not known, and a portrait is made for every look."""
     person = mine(caller.session, PersonRow, subject, caller.id)
 
@@ -50,31 +81,30 @@ def add_session(subject: str, body: NewSession, request: Request, caller: Works)
         wanted = ChosenLooks(body.poses, body.tones, body.count, body.seed)
         sitting = order(caller.session, person, wanted, caller.now)
         caller.session.flush()
-        return with_jobs(caller.session, sitting)
+        return session_shape(caller.session, sitting)
 
-    return once(request, caller, body, work)  # type: ignore[return-value]: the answer as it was or will be sent
+    return once(caller, key, f"sessions of {subject}", body, work)
 
 
 @router.get("/sessions")
 def list_sessions(caller: Reads) -> list[SessionShape]:
     """Return all sessions with their jobs, the newest first."""
     rows = select(SittingRow).where(SittingRow.owner_id == caller.id).order_by(SittingRow.created.desc()).limit(100)
-    return [with_jobs(caller.session, row) for row in caller.session.scalars(rows)]
+    return [session_shape(caller.session, row) for row in caller.session.scalars(rows)]
 
 
 @router.get("/sessions/{session}")
 def show_session(session: str, caller: Reads) -> SessionShape:
     """Return a session with its jobs, their places in the queue and their progress."""
-    return with_jobs(caller.session, mine(caller.session, SittingRow, session, caller.id))
+    return session_shape(caller.session, mine(caller.session, SittingRow, session, caller.id))
 
 
-@router.get("/sessions/{session}/events", response_class=Response)
-def session_events(session: str, request: Request, caller: Reads) -> StreamingResponse:
+@router.get("/sessions/{session}/events", response_class=Events, openapi_extra=_AN_EVENT)
+def session_events(session: str, caller: Reads, last: LastEvent = "") -> Events:
     """Send news of a session as server-sent events; a reader that was cut off goes on by Last-Event-ID."""
     row = mine(caller.session, SittingRow, session, caller.id)
-    last = request.headers.get("last-event-id", "")
     after = int(last) if last.isascii() and last.isdigit() and len(last) < 18 else 0
-    return StreamingResponse(news(caller.studio, row.id, after), media_type="text/event-stream")
+    return Events(news(caller.studio, row.id, after))
 
 
 @router.post("/sessions/{session}/cancel")
@@ -82,7 +112,7 @@ def cancel_session(session: str, caller: Works) -> SessionShape:
     """Cancel every job of a session that has not ended."""
     row = mine(caller.session, SittingRow, session, caller.id)
     cancel_all(caller.session, row, caller.now)
-    return with_jobs(caller.session, row)
+    return session_shape(caller.session, row)
 
 
 @router.get("/jobs/{job}")
@@ -115,11 +145,25 @@ def show_picture(picture: str, caller: Reads) -> PictureShape:
     return picture_shape(mine(caller.session, PictureRow, picture, caller.id))
 
 
-@router.get("/pictures/{picture}/file", response_class=Response)
+@router.get("/pictures/{picture}/file", response_class=PictureFile)
 def picture_file(picture: str, caller: Reads) -> Response:
     """Return a portrait: marked as made by a model, and signed where the studio has a certificate."""
     row = mine(caller.session, PictureRow, picture, caller.id)
     return Response(caller.studio.blobs.get(row.blob), media_type=row.media_type)
+
+
+@router.post("/pictures/{picture}/again", status_code=201)
+def add_again(picture: str, caller: Works, key: IdempotencyKey = "") -> SessionShape:
+    """Order the look of a portrait once more, with a seed that it has not had."""
+    row = mine(caller.session, PictureRow, picture, caller.id)
+
+    def work() -> SessionShape:
+        person = mine(caller.session, PersonRow, row.person_id, caller.id)
+        sitting = again(caller.session, person, mine(caller.session, JobRow, row.job_id, caller.id), caller.now)
+        caller.session.flush()
+        return session_shape(caller.session, sitting)
+
+    return once(caller, key, f"again {picture}", None, work)
 
 
 @router.delete("/pictures/{picture}", status_code=204)
@@ -128,11 +172,6 @@ def remove_picture(picture: str, caller: Deletes) -> Response:
     row = mine(caller.session, PictureRow, picture, caller.id)
     delete_picture(caller.session, caller.studio.blobs, row, caller.now)
     return Response(status_code=204)
-
-
-def with_jobs(session: Session, row: SittingRow) -> SessionShape:
-    """Return a session with its jobs."""
-    return session_shape(row, [job_shape(job, place_in_queue(session, job)) for job in jobs_of(session, row)])
 
 
 async def news(studio: Studio, sitting: str, after: int) -> AsyncIterator[str]:

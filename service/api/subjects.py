@@ -6,22 +6,37 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
 
 from ..errors import StudioError
 from ..people import delete_person, erase, mine
+from ..shapes import ConsentText, Language, NewSubject, PhotoShape, PhotoTaken, SubjectShape
 from ..storage import PersonRow, PhotoRow
+from ..words import choose, consent
 from ..work import drop, new_person, photos_of
 from ..work.photos import short_name
 from .callers import Deletes, Reads, Sends, Uploads
-from .idempotency import once
-from .shapes import NewSubject, PhotoShape, PhotoTaken, SubjectShape, photo_shape, subject_shape
-from .uploads import files_of, take_all
+from .idempotency import IdempotencyKey, once
+from .shaping import photo_shape, subject_shape
+from .uploads import contents, files_of, take_all
 
 router = APIRouter(tags=["subjects"])
 
 
+class JpegFile(Response):
+    """A photo."""
+
+    media_type = "image/jpeg"
+
+
+@router.get("/consent")
+def show_consent(caller: Reads, language: Language = "en") -> ConsentText:
+    """Return the text that is agreed to when a subject is made."""
+    return ConsentText(**consent(language))
+
+
 @router.post("/subjects", status_code=201)
-def add_subject(body: NewSubject, request: Request, caller: Sends) -> SubjectShape:
+def add_subject(body: NewSubject, caller: Sends, key: IdempotencyKey = "") -> SubjectShape:
     """Make a subject, with the consent that its photos may be used."""
 
     def work() -> SubjectShape:
@@ -29,22 +44,22 @@ def add_subject(body: NewSubject, request: Request, caller: Sends) -> SubjectSha
         made = new_person(
             caller.session, caller.account, body.name, body.class_word, consent.version, consent.language, caller.now
         )
-        return subject_shape(made)
+        return subject_shape(caller.session, made)
 
-    return once(request, caller, body, work)  # type: ignore[return-value]: the answer as it was or will be sent
+    return once(caller, key, "subjects", body, work)
 
 
 @router.get("/subjects")
 def list_subjects(caller: Reads) -> list[SubjectShape]:
     """Return all subjects, in the order in which they were made."""
     rows = select(PersonRow).where(PersonRow.owner_id == caller.id).order_by(PersonRow.created, PersonRow.id)
-    return [subject_shape(row) for row in caller.session.scalars(rows)]
+    return [subject_shape(caller.session, row) for row in caller.session.scalars(rows)]
 
 
 @router.get("/subjects/{subject}")
 def show_subject(subject: str, caller: Reads) -> SubjectShape:
     """Return a subject; its `report` says what its photos lack."""
-    return subject_shape(mine(caller.session, PersonRow, subject, caller.id))
+    return subject_shape(caller.session, mine(caller.session, PersonRow, subject, caller.id))
 
 
 @router.delete("/subjects/{subject}", status_code=204)
@@ -65,6 +80,7 @@ def show_report(subject: str, caller: Reads) -> dict[str, Any]:
 
 @router.post(
     "/subjects/{subject}/photos",
+    response_model=list[PhotoTaken],
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -84,13 +100,17 @@ async def add_photos(subject: str, request: Request, caller: Uploads) -> list[Ph
     mine(caller.session, PersonRow, subject, caller.id)
     owner = caller.id
     caller.session.close()
-    taken = await take_all(caller.studio, owner, subject, await files_of(request))
-    return [
-        PhotoTaken(name=short_name(name), reason=str(one))
-        if isinstance(one, StudioError)
-        else PhotoTaken(name=short_name(name), photo=photo_shape(one))
-        for name, one in taken
-    ]
+    files = contents(await files_of(request))
+    taken = await run_in_threadpool(take_all, caller.studio, owner, subject, files)
+    language = choose(request.headers.get("accept-language", ""))
+    return [photo_taken(name, one, language) for name, one in taken]
+
+
+def photo_taken(name: str, one: PhotoRow | StudioError, language: str) -> PhotoTaken:
+    """Return what became of a file, as the API gives it."""
+    if isinstance(one, StudioError):
+        return PhotoTaken(name=short_name(name), reason=one.said(language))
+    return PhotoTaken(name=short_name(name), photo=photo_shape(one))
 
 
 @router.get("/subjects/{subject}/photos")
@@ -106,11 +126,11 @@ def show_photo(photo: str, caller: Reads) -> PhotoShape:
     return photo_shape(mine(caller.session, PhotoRow, photo, caller.id))
 
 
-@router.get("/photos/{photo}/file", response_class=Response)
-def photo_file(photo: str, caller: Reads) -> Response:
+@router.get("/photos/{photo}/file", response_class=JpegFile)
+def photo_file(photo: str, caller: Reads) -> JpegFile:
     """Return a photo as it is kept: upright, and without EXIF."""
     row = mine(caller.session, PhotoRow, photo, caller.id)
-    return Response(caller.studio.blobs.get(row.blob), media_type="image/jpeg")
+    return JpegFile(caller.studio.blobs.get(row.blob))
 
 
 @router.delete("/photos/{photo}", status_code=204)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
@@ -29,17 +28,23 @@ async def files_of(request: Request) -> list[UploadFile]:
     return [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
 
 
-async def take_all(studio: Studio, owner: str, person: str, files: list[UploadFile]) -> list[tuple[str, Any]]:
-    """Take photos of a subject; return for each its name and its row, or the StudioError that says why not.
+def contents(files: list[UploadFile]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of every file, one at a time."""
+    for file in files:
+        yield file.filename or "", file.file.read()
+
+
+def take_all(
+    studio: Studio, owner: str, person: str, files: Iterable[tuple[str, bytes]]
+) -> list[tuple[str, PhotoRow | StudioError]]:
+    """Take photos of a subject, (name, content); return for each its name and its row, or what says why not.
 
     Raises StudioError when the subject is not the owner's.
     """
-    found: list[tuple[str, Any]] = []
-    for file in files:
-        name = file.filename or ""
-        data = await file.read()
+    found: list[tuple[str, PhotoRow | StudioError]] = []
+    for name, data in files:
         try:
-            found.append((name, await run_in_threadpool(_take, studio, owner, person, name, data)))
+            found.append((name, _take(studio, owner, person, name, data)))
         except StudioError as error:
             if error.kind == "not_found":
                 raise

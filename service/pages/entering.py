@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from ..accounts import accept, begin, sign_in, sign_out
+from ..client import Operations
 from ..errors import StudioError
-from ..words import LANGUAGES, sentence
-from ..work import Studio
+from ..shapes import LoginMade, NewAccount, SignIn
+from ..words import LANGUAGES
 from .rendering import LANGUAGE, language_of, pages_of
-from .visitors import Changes, ShortText, cookie_name, from_here, set_cookie, signed_out
+from .visitors import Changes, ShortText, door_of, from_here, signed_in_at, signed_out, wish
 
 router = APIRouter(include_in_schema=False)
 
@@ -24,28 +27,15 @@ def sign_in_page(request: Request) -> Response:
 @router.post("/sign-in")
 def enter(request: Request, name: ShortText = "", password: ShortText = "") -> Response:
     """Sign in; a wrong name and a wrong password are one answer."""
-    from_here(request)
-    studio: Studio = request.app.state.studio
     address = request.client.host if request.client else ""
-    try:
-        login = sign_in(studio.database, name, password, address, studio.settings.clock())
-        problem = "" if login else sentence("wrong_password", language_of(request))
-        status = 403
-    except StudioError as error:
-        login, status = None, error.status
-        problem = sentence(error.kind, language_of(request), **error.facts)
-    if login is None:
-        return pages_of(request).page(request, "sign_in.html", status, name=name[:60], problem=problem)
-    response = RedirectResponse("/people", 303)
-    set_cookie(response, studio, login.secret)
-    return response
+    asked = wish(SignIn, name=name, password=password, address=address)
+    return _entered(request, lambda studio: studio.add_login(asked), "sign_in.html", name=name[:60])
 
 
 @router.post("/sign-out")
 def leave(visitor: Changes) -> Response:
     """End this browser's sign-in."""
-    secret = visitor.request.cookies.get(cookie_name(visitor.studio), "")
-    sign_out(visitor.session, secret, visitor.now)
+    visitor.studio.remove_login()
     return signed_out(visitor)
 
 
@@ -58,21 +48,8 @@ def welcome_page(secret: str, request: Request) -> Response:
 @router.post("/welcome/{secret}")
 def welcome(secret: str, request: Request, name: ShortText = "", password: ShortText = "") -> Response:
     """Make the account of a link, and sign it in."""
-    from_here(request)
-    studio: Studio = request.app.state.studio
-    now = studio.settings.clock()
-    try:
-        with studio.database.session() as session:
-            account = accept(session, secret, name, password, language_of(request), now)
-            login = begin(session, account, now)
-    except StudioError as error:
-        problem = sentence(error.kind, language_of(request), **error.facts)
-        return pages_of(request).page(
-            request, "welcome.html", error.status, secret=secret, name=name[:60], problem=problem
-        )
-    response = RedirectResponse("/people", 303)
-    set_cookie(response, studio, login.secret)
-    return response
+    asked = wish(NewAccount, invitation=secret, name=name, password=password, language=language_of(request))
+    return _entered(request, lambda studio: studio.add_account(asked), "welcome.html", secret=secret, name=name[:60])
 
 
 @router.post("/language")
@@ -81,9 +58,21 @@ def set_language(request: Request, language: ShortText = "en") -> Response:
     from_here(request)
     response = RedirectResponse(_back(request), 303)
     chosen = language if language in LANGUAGES else "en"
-    secure = request.app.state.studio.settings.secure
+    secure = request.app.state.secure
     response.set_cookie(LANGUAGE, chosen, max_age=31_536_000, httponly=True, samesite="lax", secure=secure)
     return response
+
+
+def _entered(request: Request, ask: Callable[[Operations], LoginMade], template: str, **facts: Any) -> Response:
+    """Have somebody signed in, or show the form again with what was wrong."""
+    from_here(request)
+    language = language_of(request)
+    try:
+        with door_of(request).outside("", language) as studio:
+            made = ask(studio)
+    except StudioError as error:
+        return pages_of(request).page(request, template, error.status, problem=error.said(language), **facts)
+    return signed_in_at(request, made.secret)
 
 
 def _back(request: Request) -> str:

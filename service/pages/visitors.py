@@ -5,20 +5,22 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any
+from functools import cached_property
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from sqlalchemy.orm import Session
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from pydantic import BaseModel, ValidationError
 
-from ..accounts import OPERATOR, seen, signed_in
+from ..accounts import OPERATOR
+from ..client import Content, Operations
 from ..errors import StudioError
-from ..storage import AccountRow
-from ..work import Studio
-from .rendering import pages_of
+from ..shapes import LoginShape
+from .doors import Door
+from .rendering import language_of, pages_of
 
+Wish = TypeVar("Wish", bound=BaseModel)
 COOKIE = "login"
 ShortText = Annotated[str, Form(max_length=400)]
 """A field of a form."""
@@ -26,41 +28,61 @@ ShortText = Annotated[str, Form(max_length=400)]
 
 @dataclass(frozen=True)
 class Visitor:
-    """A request of a signed-in browser, with an open session."""
+    """A request of a signed-in browser, and what its account may ask of the studio."""
 
     request: Request
-    studio: Studio
-    session: Session
-    account: AccountRow
-    csrf: str
-    now: datetime
+    studio: Operations
+    known: LoginShape | None = None
+
+    @cached_property
+    def login(self) -> LoginShape:
+        """Return whose browser it is; asked for when it is wanted, which no picture does."""
+        return self.known or login_of(self.request)
 
     @property
-    def id(self) -> str:
-        """Return the owner's id, which every row is reached through."""
-        return self.account.id
+    def language(self) -> str:
+        """Return the reader's language."""
+        return language_of(self.request)
 
     def page(self, template: str, status: int = 200, **facts: Any) -> HTMLResponse:
         """Return a page for whoever is signed in."""
-        return pages_of(self.request).page(self.request, template, status, signed=self.account, csrf=self.csrf, **facts)
+        signed = {"signed": self.login.account, "csrf": self.login.csrf}
+        return pages_of(self.request).page(self.request, template, status, **signed, **facts)
 
 
-def cookie_name(studio: Studio) -> str:
+def door_of(request: Request) -> Door:
+    """Return the way from the pages to their studio."""
+    return request.app.state.door
+
+
+def login_of(request: Request) -> LoginShape:
+    """Return whose browser a request comes from. Raises StudioError 401."""
+    with door_of(request).outside(secret_of(request), language_of(request)) as studio:
+        return studio.show_login()
+
+
+def cookie_name(request: Request) -> str:
     """Return the name of the cookie: over https one that no other host can set."""
-    return f"__Host-{COOKIE}" if studio.settings.secure else COOKIE
+    return f"__Host-{COOKIE}" if request.app.state.secure else COOKIE
 
 
-def set_cookie(response: Response, studio: Studio, secret: str) -> None:
-    """Have a browser keep the secret of its sign-in, for this site alone and out of reach of scripts."""
-    response.set_cookie(
-        cookie_name(studio), secret, httponly=True, secure=studio.settings.secure, samesite="strict", path="/"
-    )
+def secret_of(request: Request) -> str:
+    """Return what the browser's cookie holds."""
+    return request.cookies.get(cookie_name(request), "")
+
+
+def signed_in_at(request: Request, secret: str) -> Response:
+    """Lead to the people, and have the browser keep the secret, for this site alone and out of reach of scripts."""
+    response = RedirectResponse("/people", 303)
+    secure = request.app.state.secure
+    response.set_cookie(cookie_name(request), secret, httponly=True, secure=secure, samesite="strict", path="/")
+    return response
 
 
 def signed_out(visitor: Visitor) -> Response:
     """Lead to where one signs in, and have the browser drop its cookie."""
     response = RedirectResponse("/sign-in", 303)
-    response.delete_cookie(cookie_name(visitor.studio), path="/")
+    response.delete_cookie(cookie_name(visitor.request), path="/")
     return response
 
 
@@ -74,30 +96,36 @@ def from_here(request: Request) -> None:
 
 def _visitor(reading: bool, checked: bool) -> Callable[..., Iterator[Visitor]]:
     def visitor(request: Request, csrf: Annotated[str, Form()] = "") -> Iterator[Visitor]:
-        yield from _visit(request, reading, csrf if checked else None)
+        login = login_of(request)
+        check_csrf(request, csrf, login.csrf)
+        yield from _visit(request, reading, login)
 
     def looker(request: Request) -> Iterator[Visitor]:
-        yield from _visit(request, reading, None)
+        yield from _visit(request, reading)
 
     return visitor if checked else looker
 
 
-def _visit(request: Request, reading: bool, csrf: str | None) -> Iterator[Visitor]:
-    studio: Studio = request.app.state.studio
-    now = studio.settings.clock()
-    secret = request.cookies.get(cookie_name(studio), "")
-    with studio.database.session(reading=True) as session:
-        found = signed_in(session, secret, now)
-    if found is None:
-        raise StudioError("sign_in", 401)
-    if not request.app.state.pace.allows(found[0].id):
-        raise StudioError("too_many_requests", 429)
-    seen(studio.database, found[1], now)
-    if csrf is not None:
-        check_csrf(request, csrf, found[1].csrf)
-    with studio.database.session(reading=reading) as session:
-        account = session.get_one(AccountRow, found[0].id)
-        yield Visitor(request, studio, session, account, found[1].csrf, now)
+def _visit(request: Request, reading: bool, login: LoginShape | None = None) -> Iterator[Visitor]:
+    with door_of(request).inside(secret_of(request), language_of(request), reading) as studio:
+        yield Visitor(request, studio, login)
+
+
+def sent(content: Content, headers: dict[str, str]) -> Response:
+    """Return a file as it comes."""
+    if isinstance(content.pieces, list):
+        return Response(content.read(), headers=headers, media_type=content.media_type)
+    return StreamingResponse(content.pieces, headers=headers, media_type=content.media_type)
+
+
+def wish(shape: type[Wish], **facts: Any) -> Wish:
+    """Return what a form asks for. Raises StudioError when it cannot be asked for."""
+    try:
+        return shape(**facts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise StudioError("bad_request", 422, why=f"{where}: {first['msg']}"[:200]) from error
 
 
 def check_csrf(request: Request, given: str, wanted: str) -> None:
@@ -115,5 +143,5 @@ Changes = Annotated[Visitor, Depends(_visitor(reading=False, checked=True), scop
 
 def only_operators(visitor: Visitor) -> None:
     """Raise StudioError 404 for anybody else: the page is not there for them."""
-    if visitor.account.role != OPERATOR:
+    if visitor.login.account.role != OPERATOR:
         raise StudioError("not_found", 404)

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from ..errors import StudioError
 
 BUSY_MS = 10_000
-"""How long SQLite waits for another writer."""
+"""How long a writer waits for another."""
+WRITING = 0x706F7274
+"""The number of PostgreSQL's lock that writers hold: without it two workers could claim one job."""
 
 
 class StudioDatabase:
@@ -45,6 +47,8 @@ class StudioDatabase:
         try:
             with (self._readers if reading else self._writers).begin() as session:
                 yield session
+        except DataError as error:  # PostgreSQL keeps no NUL in a text
+            raise StudioError("bad_request", 422, why="a sign in it cannot be kept") from error
         except OperationalError as error:
             full = "full" in str(error.orig)
             raise StudioError("disk_full" if full else "database_away", 507 if full else 503) from error
@@ -56,7 +60,7 @@ class StudioDatabase:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
+        return _server(url)
     engine = create_engine(url, connect_args={"check_same_thread": False})
 
     @event.listens_for(engine, "connect")
@@ -76,5 +80,23 @@ def _engine(url: str) -> Engine:
         # A transaction that reads first and writes later would fail at once when another has written meanwhile.
         reading = connection.get_execution_options().get("reading")
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _server(url: str) -> Engine:
+    """Return the engine of PostgreSQL, which behaves as SQLite does: one writer at a time, readers see one moment."""
+    known = make_url(url)
+    if known.drivername == "postgresql":
+        known = known.set(drivername="postgresql+psycopg")
+    engine = create_engine(known, pool_pre_ping=True)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection) -> None:
+        if connection.get_execution_options().get("reading"):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        else:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {BUSY_MS}")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITING})")
 
     return engine

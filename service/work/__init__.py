@@ -1,5 +1,6 @@
 """What is made: photos taken in and judged, sessions ordered, and jobs done over the runner."""
 
+from . import samples
 from .hosts import OwnHosts
 from .looks import poses, tones
 from .ordering import ChosenLooks, again, cancel, cancel_all, jobs_of, order
@@ -24,6 +25,7 @@ __all__ = [
     "photos_of",
     "place_in_queue",
     "poses",
+    "samples",
     "take",
     "tones",
     "upright",

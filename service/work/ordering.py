@@ -13,11 +13,10 @@ from ...portrait.coverage import LEAST_ACCEPTED
 from ..errors import StudioError
 from ..people import consent_of, note
 from ..settings import limit
+from ..shapes import MOST_COUNT, MOST_SEED
 from ..storage import JobRow, NewsRow, PersonRow, PhotoRow, SittingRow
 from . import looks
 
-MOST_COUNT = 8
-MOST_SEED = 2**53 - 1
 OPEN = ("waiting", "running")
 
 

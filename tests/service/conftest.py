@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
 
 from portrait_studio.service.accounts.making import accept, first_link, invite
@@ -84,6 +90,22 @@ def photo(number: int = 1, size=(300, 400), form: str = "JPEG", **more) -> bytes
     pixels = np.random.default_rng(number).integers(0, 255, (size[1] // 20, size[0] // 20, 3), dtype=np.uint8)
     Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).save(out, form, **more)
     return out.getvalue()
+
+
+@contextlib.contextmanager
+def serving(app) -> Iterator[str]:
+    """An application on a port of its own; yields its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
 
 
 def everything_below(folder: Path) -> bytes:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
-import threading
 import time
 from pathlib import Path
 
 import axe_core_python
 import pytest
-import uvicorn
 from sqlalchemy import select
 
 from portrait_studio.portrait.places import ROOT
@@ -22,7 +19,7 @@ from portrait_studio.service.storage import JobRow, PersonRow, PictureRow, new_i
 from portrait_studio.service.work import OwnHosts, Worker
 
 from ..canvas.chromium import Canvas, find
-from .conftest import PASSWORD, photo
+from .conftest import PASSWORD, photo, serving
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text("utf-8")
 EXAMPLES = sorted((ROOT / "pocket" / "subjects" / "nora").glob("*.jpg"))[:6]
@@ -93,18 +90,11 @@ def served(studio):
     """The studio on a port of its own, with a worker that judges photos and has no host."""
     app = make_app(studio)
     add_pages(app)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
     worker = Worker(studio, OwnHosts(), studio.settings.folder / "work")
-    worker.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    worker.stop()
-    server.should_exit = True
-    thread.join(10)
+    with serving(app) as address:
+        worker.start()
+        yield address
+        worker.stop()
 
 
 @pytest.mark.parametrize("screen", SIZES)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
 
-from portrait_studio.service.accounts import SCOPES
-from portrait_studio.service.api import account, sessions, subjects
-from portrait_studio.service.storage import PersonRow, PhotoRow, PictureRow, new_id
+from portrait_studio.service.accounts import AT_THE_DOOR, SCOPES
+from portrait_studio.service.api.app import ROUTERS
 
-from .asking import API, order, problem, program, with_good_photos
+from .asking import API, browser_at_a_front, ids_of, problem, program
 
 
 def test_a_token_makes_no_token_with_more_rights(app, studio, anna):
@@ -33,6 +32,8 @@ def test_only_an_operator_operates(app, studio, client, operator):
 
 OPEN = {("GET", f"{API}/openapi.json")}
 """Routes that tell nothing of anybody, and are open to all."""
+EVERYBODYS = {f"{API}/presets/poses/{{pose}}/picture", f"{API}/presets/tones/{{tone}}/picture"}
+"""Routes that are the same for whoever has a token."""
 
 
 def api_routes(app) -> list[tuple[str, str]]:
@@ -41,34 +42,19 @@ def api_routes(app) -> list[tuple[str, str]]:
     return [(method, path) for method, path in listed if path.startswith(API)]
 
 
-def ids_of(client, studio) -> dict[str, str]:
-    """An id of each kind, all of one account, by their name in a path."""
-    subject = with_good_photos(client, studio)
-    made = order(client, subject).json()
-    with studio.database.session() as session:
-        person = session.get_one(PersonRow, subject)
-        picture = PictureRow(
-            owner_id=person.owner_id, person_id=subject, job_id=made["jobs"][1]["id"],
-            blob=studio.blobs.put("pictures", b"p"),
-            sha256=new_id(), size=1, media_type="image/png", stage="", place=0, created=studio.settings.clock(),
-        )  # fmt: skip
-        session.add(picture)
-        session.flush()
-        photo_id = session.scalars(select(PhotoRow.id).where(PhotoRow.person_id == subject)).first()
-        found = {"subject": subject, "photo": photo_id, "picture": picture.id}
-    token = client.post(f"{API}/tokens", json={"name": "t", "scopes": ["read"]}).json()["id"]
-    return {**found, "session": made["id"], "job": made["jobs"][0]["id"], "token": token}
-
-
 BODIES = {
     "/subjects/{subject}/sessions": {"json": {"poses": ["a"], "tones": ["a"]}},
     "/subjects/{subject}/photos": {"files": [("files", ("a.jpg", b"x"))]},
 }
 
 
-def test_a_second_account_is_refused_at_every_url_and_id_of_the_first(app, studio, client, bert):
+ASKERS = pytest.mark.parametrize("asker", [program, browser_at_a_front], ids=["a token", "a browser at a front"])
+
+
+@ASKERS
+def test_a_second_account_is_refused_at_every_url_and_id_of_the_first(app, studio, client, bert, asker):
     ids = ids_of(client, studio)
-    other = program(app, studio, bert)
+    other = asker(app, studio, bert)
     seen_with_id = set()
     for method, path in api_routes(app):
         names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
@@ -77,7 +63,7 @@ def test_a_second_account_is_refused_at_every_url_and_id_of_the_first(app, studi
                 f"{path} has an id that this test does not know: add one of the first account's to ids_of"
             )
             seen_with_id.add(name)
-        if not names:
+        if not names or path in EVERYBODYS:
             continue
         url = path.format(**ids)
         body = BODIES.get(path.removeprefix(API), {}) if method == "POST" else {}
@@ -89,9 +75,10 @@ def test_a_second_account_is_refused_at_every_url_and_id_of_the_first(app, studi
     assert client.get(f"{API}/sessions/{ids['session']}").json()["jobs"][0]["state"] == "waiting"
 
 
-def test_lists_of_a_second_account_show_nothing_of_the_first(app, studio, client, bert):
-    ids = ids_of(client, studio)
-    other = program(app, studio, bert)
+@ASKERS
+def test_lists_of_a_second_account_show_nothing_of_the_first(app, studio, client, bert, asker):
+    ids = {name: id for name, id in ids_of(client, studio).items() if name not in ("pose", "tone")}
+    other = asker(app, studio, bert)
     for method, path in api_routes(app):
         if method == "GET" and "{" not in path and "/operator/" not in path:
             text = other.get(path).text
@@ -108,10 +95,39 @@ def test_without_a_token_every_route_is_closed(app, studio, client):
                 assert problem(answer) == (401, "sign_in"), (method, path)
 
 
+def test_what_a_browser_holds_is_worth_nothing_without_a_fronts_token(app, studio, client, anna, bert):
+    ids = ids_of(client, studio)
+    login = browser_at_a_front(app, studio, anna).headers["studio-login"]
+    nobody = TestClient(app, raise_server_exceptions=False)
+    for headers in ({"Authorization": f"Bearer {login}"}, {"Studio-Login": login}):
+        assert problem(nobody.get(f"{API}/subjects/{ids['subject']}", headers=headers)) == (401, "sign_in")
+    other = program(app, studio, bert)
+    assert problem(other.get(f"{API}/subjects/{ids['subject']}", headers={"Studio-Login": login}))[0] == 404
+    assert other.get(f"{API}/account", headers={"Studio-Login": login}).json()["name"] == "bert"
+
+
+def test_a_front_alone_reads_nothing_of_anybody(app, studio, client, anna):
+    ids = ids_of(client, studio)
+    front = browser_at_a_front(app, studio, anna)
+    del front.headers["studio-login"]
+    for method, path in api_routes(app):
+        answer = front.request(method, path.format(**ids))
+        if "/logins" in path:
+            assert answer.status_code in (204, 401, 422), (method, path)
+        else:
+            assert problem(answer) == (403, "not_allowed"), (method, path)
+    front.headers["studio-login"] = "one that has ended"
+    assert problem(front.get(f"{API}/subjects")) == (401, "sign_in")
+
+
+def test_no_account_makes_a_token_for_a_front(client):
+    assert problem(client.post(f"{API}/tokens", json={"name": "b", "scopes": ["front"]}))[0] in (403, 422)
+
+
 def test_every_route_asks_for_a_scope_and_a_token_without_it_is_refused(app, studio, client, anna):
     ids = ids_of(client, studio)
     scopes = {one: scope_of(*one) for one in api_routes(app) if one not in OPEN}
-    assert set(scopes.values()) <= set(SCOPES)
+    assert set(scopes.values()) <= {*SCOPES, AT_THE_DOOR}
     for (method, path), scope in scopes.items():
         without = program(app, studio, anna, *(one for one in SCOPES if one != scope))
         answer = without.request(method, path.format(**ids))
@@ -120,7 +136,7 @@ def test_every_route_asks_for_a_scope_and_a_token_without_it_is_refused(app, stu
 
 def scope_of(method, path) -> str:
     """The scope of a route, of its dependency; fails for a route that has none."""
-    routes = [route for module in (subjects, sessions, account) for route in module.router.routes]
+    routes = [route for router in ROUTERS for route in router.routes]
     (route,) = [one for one in routes if API + one.path == path and method in one.methods]
     (scope,) = [one.call.scope for one in route.dependant.dependencies if hasattr(one.call, "scope")]
     return scope

@@ -105,10 +105,10 @@ def test_only_an_operator_sees_the_operators_page(app, studio, visitor, operator
     assert "/welcome/" in send(theirs, "/operator/invite").text
 
 
-def test_a_key_made_on_a_page_opens_the_api_and_is_shown_once(app, visitor):
+def test_a_key_made_on_a_page_opens_the_api_and_is_shown_once(api, visitor):
     page = send(visitor, "/my-data/tokens", name="a script", scope=["read", "photos"]).text
     secret = re.search(r"pst_[\w-]+", page)[0]
-    told = browser(app).get("/api/v1/account", headers={"Authorization": f"Bearer {secret}"})
+    told = browser(api).get("/api/v1/account", headers={"Authorization": f"Bearer {secret}"})
     assert told.json()["name"] == "anna"
     listed = visitor.get("/my-data").text
     assert "a script" in listed

@@ -1,4 +1,4 @@
-"""Pictures of the looks to choose from: the map of a pose, and a tone on one of the example photos."""
+"""Pictures of the looks to choose from: the map of a pose, and a tone on one of the example photos, as WebP."""
 
 from __future__ import annotations
 
@@ -6,35 +6,24 @@ import io
 from functools import cache
 
 import numpy as np
-from fastapi import APIRouter
-from fastapi.responses import Response
 from PIL import Image
 
 from ...portrait import decoding, poses
 from ...runner.demo import example_photos
-from ..work import looks
-from .visitors import Looks
+from . import looks
 
 WIDTH, HEIGHT = 150, 200  # pixels; the shape of a pose of head and shoulders
 EXAMPLE = "nora"
 
-router = APIRouter(include_in_schema=False)
+
+def pose(name: str) -> bytes:
+    """Return the map of a pose. Raises StudioError for one that is not offered."""
+    return _pose(*looks.check("pose", [name], looks.poses()))
 
 
-@router.get("/looks/poses/{pose}")
-def pose_sample(pose: str, visitor: Looks) -> Response:
-    """Return the map of a pose that is offered."""
-    return _sample(_pose(*looks.check("pose", [pose], looks.poses())))
-
-
-@router.get("/looks/tones/{tone}")
-def tone_sample(tone: str, visitor: Looks) -> Response:
-    """Return an example photo in a tone that is offered."""
-    return _sample(_tone(*looks.check("tone", [tone], looks.tones())))
-
-
-def _sample(picture: bytes) -> Response:
-    return Response(picture, media_type="image/webp", headers={"cache-control": "private, max-age=86400"})
+def tone(name: str) -> bytes:
+    """Return an example photo in a tone. Raises StudioError for one that is not offered."""
+    return _tone(*looks.check("tone", [name], looks.tones()))
 
 
 @cache

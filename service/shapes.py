@@ -1,4 +1,4 @@
-"""What the API takes and gives, as OpenAPI shows it."""
+"""What the studio takes and gives, as OpenAPI shows it: the API, its client and the pages have these in common."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..settings import limit
-from ..storage import JobRow, PersonRow, PhotoRow, PictureRow, SittingRow
-from ..work.ordering import MOST_COUNT, MOST_SEED
+from .settings import limit
+
+MOST_COUNT = 8
+MOST_SEED = 2**53 - 1
 
 ShortName = Annotated[str, Field(min_length=1, max_length=limit("name_letters"))]
 LookName = Annotated[str, Field(max_length=100)]
+Secret = Annotated[str, Field(max_length=400)]
+"""What somebody typed into a form that opens something."""
+Language = Annotated[str, Field(pattern="^(en|ko)$")]
 
 
 class Shape(BaseModel):
@@ -25,7 +29,7 @@ class ConsentGiven(Shape):
     """The consent to the text of this version, read in this language."""
 
     version: Annotated[str, Field(max_length=40)]
-    language: Annotated[str, Field(pattern="^(en|ko)$")] = "en"
+    language: Language = "en"
 
 
 class NewSubject(Shape):
@@ -37,14 +41,34 @@ class NewSubject(Shape):
 
 
 class SubjectShape(Shape):
-    """A subject; `report` says what its photos lack, `trained` when its face was learned."""
+    """A subject; `report` says what its photos lack, `trained` when its face was learned.
+
+    `agreed` is when the consent to the present text was given; `photos` and `pictures` are how many there are.
+    """
 
     id: str
     name: str
     class_word: str
     created: datetime
+    agreed: datetime | None
     trained: datetime | None
     report: dict[str, Any]
+    photos: int
+    pictures: int
+
+
+class ConsentText(Shape):
+    """What is agreed to, and its version."""
+
+    version: str
+    text: str
+
+
+class Presets(Shape):
+    """The names of the looks to choose from."""
+
+    poses: list[str]
+    tones: list[str]
 
 
 class PhotoShape(Shape):
@@ -130,37 +154,107 @@ class TokenMade(Shape):
     secret: str
 
 
+class TokenShape(Shape):
+    """A token without its secret."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created: datetime
+
+
+class AccountShape(Shape):
+    """Somebody with an account; `role` is owner, operator, or front for the server with the pages."""
+
+    id: str
+    name: str
+    role: str
+    created: datetime
+
+
+class OwnAccount(AccountShape):
+    """One's own account, and how many days the studio keeps what."""
+
+    days: dict[str, int]
+
+
 class NewInvitation(Shape):
     """An invitation for an `owner` or an `operator`."""
 
     role: Annotated[str, Field(max_length=20)] = "owner"
 
 
-def subject_shape(row: PersonRow) -> SubjectShape:
-    """Return a subject as the API gives it."""
-    return SubjectShape.model_validate(
-        {name: getattr(row, name) for name in ("id", "name", "class_word", "created", "trained", "report")}
-    )
+class InvitationMade(Shape):
+    """A link that makes one account, once, within these hours."""
+
+    link: str
+    hours: int
 
 
-def photo_shape(row: PhotoRow) -> PhotoShape:
-    """Return a photo as the API gives it."""
-    names = ("id", "name", "state", "reason", "width", "height", "created")
-    return PhotoShape(subject=row.person_id, **{name: getattr(row, name) for name in names})
+class FailureShape(Shape):
+    """A job that failed, and why."""
+
+    job: str
+    kind: str
+    reason: str
+    ended: datetime | None
 
 
-def picture_shape(row: PictureRow) -> PictureShape:
-    """Return a portrait as the API gives it."""
-    names = ("id", "stage", "place", "likeness", "media_type", "size", "created")
-    return PictureShape(subject=row.person_id, job=row.job_id, **{name: getattr(row, name) for name in names})
+class Overview(Shape):
+    """How many jobs are in each state, which are next, what failed last, and the bytes of each kind.
+
+    `warning` says that portraits are not signed, where they are not.
+    """
+
+    counts: dict[str, int]
+    next: list[str]
+    failures: list[FailureShape]
+    stored: dict[str, int]
+    warning: str
 
 
-def job_shape(row: JobRow, place: int) -> JobShape:
-    """Return a job as the API gives it."""
-    names = ("id", "kind", "state", "reason", "progress", "settings", "created", "seconds")
-    return JobShape(session=row.sitting_id, place=place, **{name: getattr(row, name) for name in names})
+class AuditLine(Shape):
+    """A line of the audit log: ids and verbs."""
+
+    id: int
+    at: datetime
+    account: str
+    action: str
+    what: str
 
 
-def session_shape(row: SittingRow, jobs: list[JobShape]) -> SessionShape:
-    """Return a session as the API gives it."""
-    return SessionShape(id=row.id, subject=row.person_id, looks=row.looks, created=row.created, jobs=jobs)
+class SignIn(Shape):
+    """A name with its password, and the address that they came from."""
+
+    name: Secret
+    password: Secret
+    address: Annotated[str, Field(max_length=100)] = ""
+
+
+class NewAccount(Shape):
+    """The account that an invitation is for."""
+
+    invitation: Secret
+    name: Secret
+    password: Secret
+    language: Language = "en"
+
+
+class LoginMade(Shape):
+    """A browser that is signed in: the secret for its cookie."""
+
+    secret: str
+
+
+class LoginShape(Shape):
+    """Whose browser it is; `csrf` is what its forms must carry."""
+
+    account: AccountShape
+    csrf: str
+
+
+class PasswordChange(Shape):
+    """The password one has, and the one to have."""
+
+    old: Secret
+    new: Secret
