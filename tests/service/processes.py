@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-PATIENCE = 90.0  # seconds, on a machine that does other things
+PATIENCE = 180.0  # seconds, on a machine that does other things
 AWAY = "http://127.0.0.1:9"  # no host is there
 COMMAND = (sys.executable, "-m", "portrait_studio.runner")
 

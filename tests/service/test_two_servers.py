@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import time
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -31,7 +33,7 @@ class Browser(httpx.Client):
     def csrf(self) -> str:
         return re.search(r'name="csrf" value="([^"]+)"', self.get("/people").text)[1]
 
-    def send(self, path: str, files=None, **fields) -> str:
+    def fill(self, path: str, files=None, **fields) -> str:
         """Send a form; return where it leads."""
         answer = self.post(path, data={"csrf": self.csrf(), **fields}, files=files)
         assert answer.status_code in (200, 303), answer.text
@@ -80,16 +82,17 @@ def two(tmp_path):
             one.kill()
 
 
-def entered(api: Served, front: Served) -> Browser:
-    browser = Browser(base_url=front.address, timeout=120)
-    made = browser.post(api.link(), data={"name": "olivia", "password": PASSWORD})
-    assert made.headers["location"] == "/people", made.text
-    return browser
+@contextlib.contextmanager
+def entered(api: Served, front: Served) -> Iterator[Browser]:
+    with Browser(base_url=front.address, timeout=120) as browser:
+        made = browser.post(api.link(), data={"name": "olivia", "password": PASSWORD})
+        assert made.headers["location"] == "/people", made.text
+        yield browser
 
 
 def new_person(browser: Browser) -> str:
     given = {"name": "Nora", "class_word": "woman", "version": consent("en")["version"], "agreed": "yes"}
-    return browser.send("/people/new", **given).rpartition("/")[2]
+    return browser.fill("/people/new", **given).rpartition("/")[2]
 
 
 @pytest.mark.host
@@ -98,7 +101,7 @@ def test_upload_report_job_picture_and_deletion_through_the_front(two, host, com
     assert front.address in api.said()
     with entered(api, front) as browser:
         person = new_person(browser)
-        browser.send(f"/people/{person}/photos", [("files", (one.name, one.read_bytes())) for one in EXAMPLES])
+        browser.fill(f"/people/{person}/photos", [("files", (one.name, one.read_bytes())) for one in EXAMPLES])
         page = browser.until(f"/people/{person}", 'id="photos" aria-live="polite">')  # no photo waits for a verdict
         assert page.count('class="accepted"') >= 5
         store = comfyui / "models" / "portrait_studio" / "subjects"
@@ -109,7 +112,7 @@ def test_upload_report_job_picture_and_deletion_through_the_front(two, host, com
             with database.session() as session:
                 row = session.get_one(PersonRow, person)
                 row.subject, row.trained = name, now()
-            sitting = browser.send(f"/people/{person}/looks", pose=poses()[0], tone=tones()[0])
+            sitting = browser.fill(f"/people/{person}/looks", pose=poses()[0], tone=tones()[0])
             assert 'class="done"' in browser.until(sitting, 'class="(done|failed)"')
             gallery = browser.get(f"/people/{person}/gallery").text
             picture = re.search(r'href="(/pictures/[0-9a-f]{32})/file\?download=true"', gallery)[1]
@@ -118,9 +121,9 @@ def test_upload_report_job_picture_and_deletion_through_the_front(two, host, com
             assert provenance.show(file).by_a_model
             kept = tmp_path / "web" / "files"
             assert len(list((kept / "pictures").iterdir())) >= 1
-            browser.send(f"{picture}/delete")
+            browser.fill(f"{picture}/delete")
             assert list((kept / "pictures").iterdir()) == []
-            browser.send(f"/people/{person}/delete")
+            browser.fill(f"/people/{person}/delete")
             assert [one for one in kept.rglob("*") if one.is_file()] == []
             with database.session(reading=True) as session:
                 assert session.get(PersonRow, person) is None
@@ -135,7 +138,7 @@ def test_while_the_api_is_away_the_pages_say_so_and_afterwards_everything_is_the
     with entered(api, front) as browser:
         person = new_person(browser)
         upload = [("files", ("a.jpg", EXAMPLES[0].read_bytes()))]
-        browser.send(f"/people/{person}/photos", upload)
+        browser.fill(f"/people/{person}/photos", upload)
         csrf = browser.csrf()
         api.kill()
         for answer in (
@@ -163,7 +166,8 @@ def test_a_front_whose_token_was_ended_signs_nobody_in(two, tmp_path):
 
 def test_a_front_starts_with_a_fronts_token_alone(two, tmp_path):
     api, front = two(AWAY)
-    entered(api, front).close()
+    with entered(api, front):
+        pass
     persons = [new_token(tmp_path / "web", "x", "--account", "olivia", "--scope", one) for one in ("read", "delete")]
     for token in ("pst_guess", "", "two words", *persons):
         (tmp_path / "token").write_text(token)
