@@ -24,8 +24,8 @@ NEEDED = ("fastapi", "uvicorn", "sqlalchemy", "alembic", "argon2", "jinja2", "py
 LOCAL = ("127.0.0.1", "::1", "localhost")
 TOKEN = "PORTRAIT_STUDIO_TOKEN"  # noqa: S105 - the variable's name
 
-Folder = Annotated[Path, typer.Option(help="Where everything is kept: database, photos, portraits.")]
-Database = Annotated[str, typer.Option(help="SQLAlchemy's URL; SQLite in the folder when left out.")]
+StudioFolder = Annotated[Path, typer.Option(help="Where everything is kept: database, photos, portraits.")]
+DatabaseUrl = Annotated[str, typer.Option(help="SQLAlchemy's URL; SQLite in the folder when left out.")]
 
 
 class ServeError(PortraitError):
@@ -36,7 +36,7 @@ class ServeError(PortraitError):
 
 def serve_command(
     url: Annotated[str, typer.Argument(help="With --front: the address of the API.", show_default=False)] = "",
-    folder: Folder = STUDIO / "web",
+    folder: StudioFolder = STUDIO / "web",
     port: Annotated[int, typer.Option(help="The port.", min=1, max=65535)] = 8300,
     listen: Annotated[
         str, typer.Option(help="The address to listen at; others than this machine's want --address.")
@@ -53,7 +53,7 @@ def serve_command(
     models: Annotated[Path, typer.Option("--models", help="Models that it shall see beside its own.")] = STUDIO
     / "models",
     checkpoint: Annotated[str, typer.Option(help="The checkpoint to draw with, where there are several.")] = "",
-    database: Database = "",
+    database: DatabaseUrl = "",
     blobs: Annotated[str, typer.Option(help="fsspec's URL for photos and portraits.")] = "",
     certificate: Annotated[Path | None, typer.Option(help="A PEM chain to sign portraits with.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its PEM key.")] = None,
@@ -117,8 +117,8 @@ def token_command(
     ] = None,
     front: Annotated[bool, typer.Option("--front", help="For a server with pages (serve --front).")] = False,
     end: Annotated[bool, typer.Option("--end", help="With --front: end the token of that server.")] = False,
-    folder: Folder = STUDIO / "web",
-    database: Database = "",
+    folder: StudioFolder = STUDIO / "web",
+    database: DatabaseUrl = "",
 ) -> None:
     """Make a token for the web studio's API and print it, this once; run it where the studio's folder is."""
     with reporting(False):

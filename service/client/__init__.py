@@ -4,7 +4,7 @@ with StudioClient("https://studio.example.org", token) as client:
     for subject in client.list_subjects(): ...
 """
 
-from .http import News, StudioClient
+from .http import SessionNews, StudioClient
 from .operations import Content, Operations
 
-__all__ = ["Content", "News", "Operations", "StudioClient"]
+__all__ = ["Content", "Operations", "SessionNews", "StudioClient"]

@@ -29,7 +29,7 @@ _HAS_A_KEY = urllib3.Retry(connect=2, read=1, redirect=0, status=0, other=0, bac
 
 
 @dataclass(frozen=True)
-class News:
+class SessionNews:
     """Something that happened to a session; `id` is what a reader goes on from."""
 
     id: int
@@ -70,7 +70,7 @@ class StudioClient(Operations):
             taken += self._read(self._send("POST", path, sent, {"Content-Type": kind}), list[PhotoTaken])
         return taken
 
-    def session_events(self, session: str, after: int = 0) -> Iterator[News]:
+    def session_events(self, session: str, after: int = 0) -> Iterator[SessionNews]:
         """Yield news of a session as they come, those after the one of id `after`, until all its jobs have ended."""
         path = f"/sessions/{quote(session, safe='')}/events"
         answer = self._send("GET", path, None, {"Last-Event-ID": str(after)})
@@ -80,7 +80,7 @@ class StudioClient(Operations):
                 if told.get("event") == "end":
                     return
                 if "id" in told:
-                    yield News(int(told["id"]), told["event"], json.loads(told["data"]))
+                    yield SessionNews(int(told["id"]), told["event"], json.loads(told["data"]))
 
     def _ask(
         self, method: str, path: str, gives: type[T], body: BaseModel | None = None, key: str = "", **where: Any
