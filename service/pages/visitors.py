@@ -20,7 +20,7 @@ from ..shapes import LoginShape
 from .doors import Door
 from .rendering import language_of, pages_of
 
-Asked = TypeVar("Asked", bound=BaseModel)
+Shaped = TypeVar("Shaped", bound=BaseModel)
 COOKIE = "login"
 ShortText = Annotated[str, Form(max_length=400)]
 """A field of a form."""
@@ -118,7 +118,7 @@ def sent(content: Content, headers: dict[str, str]) -> Response:
     return StreamingResponse(content.pieces, headers=headers, media_type=content.media_type)
 
 
-def wish(shape: type[Asked], **facts: Any) -> Asked:
+def wish(shape: type[Shaped], **facts: Any) -> Shaped:
     """Return what a form asks for. Raises StudioError when it cannot be asked for."""
     try:
         return shape(**facts)
