@@ -45,11 +45,3 @@ class Served:
     def kill(self, how: int = signal.SIGKILL) -> int:
         self.process.send_signal(how)
         return self.process.wait(30)
-
-
-def new_token(folder: Path, *arguments: str) -> str:
-    """The secret of a token that the command makes."""
-    command = [*COMMAND, "token", *arguments, "--folder", str(folder)]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-    assert answer.returncode == 0, answer.stderr
-    return answer.stdout.strip()

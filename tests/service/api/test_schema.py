@@ -25,7 +25,7 @@ from portrait_studio.service.api.app import API, ROUTERS
 from ..conftest import new_account
 from .asking import browser_at_a_front, ids_of, program
 
-EXAMPLES = 12
+EXAMPLES = 6
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
