@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 import threading
 from pathlib import Path
 
@@ -37,26 +38,18 @@ for module in (test_accounts, test_people, test_storage, test_worker):
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """A PostgreSQL of this test's own; yields the URL of its first database."""
-    folder = tmp_path_factory.mktemp("postgresql")
-    folder.parent.chmod(0o755)
-    folder.parent.parent.chmod(0o755)
-    shutil.chown(folder, "postgres", "postgres")
-    with held_port() as port:
+def cluster():
+    """A PostgreSQL of this test's own; yields the URL of its first database.
+
+    Its folder is not pytest's: that one is closed to other users again whenever another pytest starts.
+    """
+    with tempfile.TemporaryDirectory(prefix="studio-postgresql-") as name, held_port() as port:
+        folder = Path(name)
+        shutil.chown(folder, "postgres", "postgres")
 
         def do(program: str, *arguments: str) -> None:
-            command = [
-                "runuser",
-                "-u",
-                "postgres",
-                "--",
-                str(BINARIES / program),
-                "-D",
-                str(folder / "data"),
-                *arguments,
-            ]
-            subprocess.run(command, check=True, capture_output=True, cwd=folder, timeout=120)
+            command = ["runuser", "-u", "postgres", "--", str(BINARIES / program), "-D", str(folder / "data")]
+            subprocess.run([*command, *arguments], check=True, capture_output=True, cwd=folder, timeout=120)
 
         do("initdb", "-A", "trust", "-E", "UTF8", "--no-sync")
         options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
