@@ -40,6 +40,7 @@ def _nodes() -> list[type[io.ComfyNode]]:
     from .pocket import PortraitPocketModels
     from .poses import PortraitPosePreset
     from .prompting import PortraitPrompt
+    from .restore import PortraitRestoreFace
     from .retouch import PortraitRetouch
     from .subjects import PortraitLoadSubject
     from .tones import PortraitToneFilter
@@ -56,6 +57,7 @@ def _nodes() -> list[type[io.ComfyNode]]:
         PortraitFaceParts,
         PortraitFacePose,
         PortraitRetouch,
+        PortraitRestoreFace,
         PortraitIdentityScore,
         PortraitIdentityGuard,
         PortraitLoadSubject,

@@ -1,4 +1,7 @@
-"""Where the pack keeps an artist's own files in a ComfyUI installation: models/portrait_studio/<kind>/."""
+"""Where the pack keeps an artist's own files in a ComfyUI installation: models/portrait_studio/<kind>/.
+
+Files that other packs read too are where those look: in a folder of models/ by the name that the field uses.
+"""
 
 from __future__ import annotations
 
@@ -15,3 +18,18 @@ def own_folder(kind: str) -> Path:
 def models_folder(name: str) -> Path:
     """Return a sub-folder of the host's models folder; it need not exist."""
     return Path(folder_paths.models_dir) / name
+
+
+def model_files(name: str) -> list[str]:
+    """Return the .safetensors files of a folder of models by the names that the host has for them.
+
+    A folder that no pack has named yet is models/<name>; from then on extra_model_paths.yaml counts for it as well.
+    """
+    folder_paths.add_model_folder_path(name, str(models_folder(name)))
+    return [file for file in folder_paths.get_filename_list(name) if file.lower().endswith(".safetensors")]
+
+
+def model_file(name: str, file: str) -> Path | None:
+    """Return a file of a folder of models, None when the host has none of that name."""
+    found = folder_paths.get_full_path(name, file)
+    return Path(found) if found else None

@@ -21,6 +21,15 @@ def nobody_known(photos: Sequence[Any]) -> str:
     return "No subject or reference photos are connected"
 
 
+def nobody_found(faces: Sequence[Sequence[Any]]) -> list[str]:
+    """Return a sentence for each picture of a batch that has no face; `faces` has the faces of each picture."""
+    return [
+        f"No face was found in picture {number}; it passes through unchanged."
+        for number, own in enumerate(faces, 1)
+        if not own
+    ]
+
+
 def tell(node: str | None, text: str, **facts: Any) -> None:
     """Show `text` on a node while it works, in the browser that queued the run; `node` is the node's unique id.
 

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from ..portrait import faces as finder
-from ..portrait import identity
+from ..portrait import identity, kept
 from ..portrait import retouch as skin
 from ..portrait.tensors import to_uint8
 from .api import io
-from .notice import notice
+from .notice import nobody_found, notice
 
 
 class PortraitRetouch(io.ComfyNode):
@@ -60,31 +60,22 @@ class PortraitRetouch(io.ComfyNode):
         found = finder.detect_all([to_uint8(frame) for frame in image])
         done = skin.retouch(image, found, strength, evenness)
         known, embedder = identity.known_faces(subject, []) if subject is not None else (None, identity.embedder())
-        report = skin.measured(image, done, known, embedder)
-        warnings = [
-            f"No face was found in picture {number}; it passes through unchanged."
-            for number, own in enumerate(found, 1)
-            if not own
-        ]
-        kept = min(report.kept, default=None)
-        if kept is not None and kept < skin.LEAST_KEPT:
+        report = kept.measured(image, done.images, done.faces, known, embedder)
+        warnings = nobody_found(found)
+        least = min(report.kept, default=None)
+        if least is not None and least < skin.LEAST_KEPT:
             warnings.append(
-                f"A face kept only {kept:.2f} of its likeness (cosine to before; it should keep {skin.LEAST_KEPT}); "
+                f"A face kept only {least:.2f} of its likeness (cosine to before; it should keep {skin.LEAST_KEPT}); "
                 "lower the strength."
             )
         count = sum(face.blemishes for face in done.faces)
-        text = f"{len(done.faces)} faces, {count} blemishes healed"
-        if kept is not None:
-            text += f", likeness to before {kept:.3f}"
-        if report.before is not None and report.after is not None:
-            text += f", to the person {report.before:.3f} before, {report.after:.3f} after"
         said = notice(
             "retouch",
             warnings,
-            text,
+            f"{len(done.faces)} faces, {count} blemishes healed{report.words}",
             faces=len(done.faces),
             blemishes=count,
-            kept=identity.rounded(kept),
+            kept=identity.rounded(least),
             before=identity.rounded(report.before),
             after=identity.rounded(report.after),
             backend=embedder.name,

@@ -20,6 +20,7 @@ NODES = [
     "PortraitFaceParts",
     "PortraitFacePose",
     "PortraitRetouch",
+    "PortraitRestoreFace",
     "PortraitIdentityScore",
     "PortraitIdentityGuard",
     "PortraitPosePreset",

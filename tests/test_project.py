@@ -78,6 +78,7 @@ PACKAGES = {  # the module's name, where the package is called otherwise
 }
 # Optional: asked for where they are used, with a sentence when missing.
 GUARDED = {"triton", "insightface", "pillow-heif", "c2pa", "celery", "redis", "onnxruntime", "cv2"}
+GUARDED |= {"spandrel", "spandrel_extra_arches"}
 OF_THE_HOST = HOST_MODULES | {"torch"}
 
 

@@ -1,7 +1,6 @@
 """Retouch: blemishes out of faces, pores and moles kept."""
 
 from . import pigments
-from .retouching import FaceRetouch, Retouched, RetouchError, retouch
-from .told import LEAST_KEPT, RetouchReport, measured
+from .retouching import LEAST_KEPT, FaceRetouch, Retouched, RetouchError, retouch
 
-__all__ = ["LEAST_KEPT", "FaceRetouch", "RetouchError", "RetouchReport", "Retouched", "measured", "pigments", "retouch"]
+__all__ = ["LEAST_KEPT", "FaceRetouch", "RetouchError", "Retouched", "pigments", "retouch"]

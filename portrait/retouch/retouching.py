@@ -26,6 +26,8 @@ PORES = 0.02  # sigma below which everything stays
 BLOTCH = 0.22  # sigma above which everything stays
 # How much of a blotch goes at evenness 1, in shading, blood and melanin: shading is the shape of the face.
 EVENED = (0.25, 0.7, 0.5)
+LEAST_KEPT = 0.95
+"""The cosine between a face before and after below which a retouch has done too much to it."""
 # From this deviation in density on a blotch is a feature of the face and stays: moles, freckles, creases, scars.
 FEATURE = (0.10, 0.25, 0.12)
 

@@ -16,6 +16,7 @@ from .host_facts import HostFacts
 from .knowledge import knowledge
 from .models import check_models
 from .packs import check_own, check_packs
+from .restorers import check_restorers
 from .room import check_room
 from .traps import check_traps
 
@@ -59,7 +60,7 @@ def examine(facts: HostFacts, files: Sequence[Path] = (), read: bool = False) ->
     orders = orders_of(facts.object_info)
     models = required_models(drawn)
     findings = [*check_host(facts), check_own(facts), *check_packs(facts, required_packs(drawn))]
-    findings += check_models(facts, models, read)
+    findings += [*check_models(facts, models, read), *check_restorers(facts)]
     for graph in graphs:
         findings += check_graph(graph, facts.object_info, facts.frontend)
     findings += [*unread, *check_traps(facts, graphs, orders), *check_room(facts, models, graphs, orders)]

@@ -11,8 +11,11 @@ import pytest
 import torch
 
 from portrait_studio.portrait import coverage, guard, identity, photos, report
+from portrait_studio.portrait.kept import LikenessKept
 from portrait_studio.portrait.likeness.report import LikenessReport, NearestPhoto, PictureLikeness
 from portrait_studio.portrait.report import Limits
+from portrait_studio.portrait.restore.networks import known
+from portrait_studio.portrait.restore.restoring import FaceRestored, Restored, doubts
 from portrait_studio.trainer.judge import CheckpointScore
 from portrait_studio.trainer.progress import TrainingProgress
 
@@ -86,6 +89,17 @@ def of_the_likeness() -> list[str]:
     return [*told.warnings, *told.sentence().splitlines(), *LikenessReport((), "sface").sentence().splitlines()]
 
 
+def of_the_restoration() -> list[str]:
+    """What is said of restored faces, for every licence."""
+    face = guard.Face((0.0, 0.0, 900.0, 900.0), ((300.0, 400.0),) * 5, 1)
+    done = Restored(torch.zeros(1, 8, 8, 3), torch.zeros(1, 8, 8), (FaceRestored(0, face, 1200.0),))
+    reports = [LikenessKept(()), LikenessKept((0.9,)), LikenessKept((0.9,), 0.8, 0.6)]
+    said = [f"2 faces restored by GFPGAN{one.words}" for one in reports]
+    for network in known().values():
+        said += [network.sentence, *doubts(done, network, reports[-1])]
+    return [*said, "nothing to do"]
+
+
 def of_the_training() -> list[str]:
     """What is said on the way, as it comes."""
     said: list[str] = []
@@ -119,7 +133,11 @@ def of_the_training() -> list[str]:
 
 def test_every_sentence_that_is_made_is_known_in_korean(canvas):
     opened(canvas, "photo-report.v1")
-    lines = list(dict.fromkeys([*of_the_guard(), *of_the_report(), *of_the_likeness(), *of_the_training()]))
+    lines = list(
+        dict.fromkeys(
+            [*of_the_guard(), *of_the_report(), *of_the_likeness(), *of_the_restoration(), *of_the_training()]
+        )
+    )
     assert len(lines) > 30
     korean = json.loads(canvas.evaluate(IN_KOREAN % json.dumps(lines)))
     assert [line for line, said in zip(lines, korean, strict=True) if not KOREAN.search(said)] == []

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from portrait_studio.portrait import faces, identity
 from portrait_studio.portrait.face import Face
-from portrait_studio.portrait.retouch import Retouched, RetouchError, measured, pigments, retouch
+from portrait_studio.portrait.kept import measured
+from portrait_studio.portrait.retouch import Retouched, RetouchError, pigments, retouch
 from portrait_studio.portrait.tensors import to_uint8
 
 from .blemished import SKINS, Spot, blemished, contrast, gradient_energy, off
@@ -59,7 +60,7 @@ def test_off_the_blemishes_the_skin_keeps_its_texture(who):
 @pytest.mark.parametrize("who", EVERYBODY)
 def test_the_person_stays_the_same_person(who):
     made = blemished(who)
-    report = measured(image(made.picture), retouched(who))
+    report = measured(image(made.picture), retouched(who).images, retouched(who).faces)
     assert min(report.kept) >= 0.95
     assert report.before is None
 
@@ -151,13 +152,14 @@ def test_ten_faces_are_each_retouched_and_none_is_no_crash():
     empty = retouch(image(nobody()), [[]], 1.0, 0.5)
     assert torch.equal(empty.images, image(nobody()))
     assert empty.faces == []
-    assert measured(image(nobody()), empty, np.ones(128), identity.embedder()).kept == ()
+    assert measured(image(nobody()), empty.images, empty.faces, np.ones(128), identity.embedder()).kept == ()
 
 
 def test_likeness_to_a_person_is_measured_before_and_after():
     made = blemished("marcus")
     person = identity.embed(made.clean, made.face)
-    report = measured(image(made.picture), retouched("marcus"), person, identity.embedder())
+    done = retouched("marcus")
+    report = measured(image(made.picture), done.images, done.faces, person, identity.embedder())
     assert report.before is not None
     assert report.after is not None
     assert report.after > report.before > 0.9
