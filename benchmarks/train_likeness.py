@@ -4,7 +4,8 @@ Trains ready subjects (pocket/subjects/<name>/, twelve photos each) on the pocke
 default settings of a preset, then samples portraits with the host's own sampler, on seeds and prompts that training and
 judging never used: with the subject, without it, and with the last checkpoint. Faces are measured against the subject's
 references, which training never sees. `pairs` is the mean cosine to each reference, `person` the cosine to their mean
-direction, which is what Identity Score shows.
+direction, which is what Identity Score shows. `looks` is how many portraits keep hair colour, hair length, glasses and
+beard of the training photos, of those that can be told (portrait/likeness/looks.py).
 
     python benchmarks/train_likeness.py --subjects 6 --count 16 --out benchmarks/results/train_likeness.json
 
@@ -27,6 +28,8 @@ from PIL import Image
 
 from portrait_studio.portrait import identity, photos
 from portrait_studio.portrait.faces import detect
+from portrait_studio.portrait.likeness.heads import look_at
+from portrait_studio.portrait.likeness.looks import ROWS, OwnLooks, own_looks, shares
 from portrait_studio.portrait.report import Limits
 from portrait_studio.trainer import judge, photo_set, settings
 
@@ -123,6 +126,11 @@ def measure(
         same = kind == "last" and done.chosen.plain and done.chosen.step == last
         shown[kind] = shown["subject"] if same else sampled(model, clip, vae, lora, texts, chosen)
     rows = {kind: scored(pictures, references, expected) for kind, pictures in shown.items()}
+    own = own_looks(training_set.known.looks) if training_set.known else OwnLooks()
+    for kind, pictures in shown.items():
+        found = [(picture, detect(picture)) for picture in pictures]
+        told = shares([look_at(picture, faces[0]) if faces else None for picture, faces in found], own)
+        rows[kind]["looks"] = {name: one.as_dict() for name, one in told.items()}
     if sheets:
         _sheet(sheets / f"{name}.png", [*shown["without"], *shown["subject"]], min(count, 8))
     by_base, now = rows["without"].pop("followed"), rows["subject"].pop("followed")
@@ -205,8 +213,8 @@ def _means(rows: dict[str, Any]) -> dict[str, Any]:
     def mean(*path: str) -> float | None:
         values = []
         for row in rows.values():
-            for key in path:
-                row = row[key]
+            for key in path:  # of an earlier run, which lacks it, nothing counts
+                row = row.get(key) if row is not None else None
             values.append(row)
         known = [value for value in values if value is not None]
         return round(float(np.mean(known)), 4) if known else None
@@ -221,6 +229,7 @@ def _means(rows: dict[str, Any]) -> dict[str, Any]:
         "person_without": mean("unseen", "without", "person"),
         "pairs_over_threshold": mean("unseen", "subject", "pairs_over_threshold"),
         "person_over_threshold": mean("unseen", "subject", "person_over_threshold"),
+        **{f"{row}_kept": mean("unseen", "subject", "looks", row, "kept") for row in ROWS},
         "words_kept": mean("words_kept"),
         "scoring_set_chosen": mean("scoring_set", "chosen"),
         "scoring_set_last": mean("scoring_set", "last"),

@@ -83,7 +83,7 @@ class PortraitIdentityScore(io.ComfyNode):
             warnings += [why] if why else []
             photos_known = known.of_subject(subject[0] if subject else None)
             seen = looking.seen_in(found, embedder, person)
-            told = report.measured(seen, person, photos_known, embedder, second)
+            told = report.with_looks(report.measured(seen, person, photos_known, embedder, second), seen, photos_known)
             warnings += told.warnings
         facts = {
             "stage": stage[0] if stage else "",
@@ -93,6 +93,8 @@ class PortraitIdentityScore(io.ComfyNode):
         }
         if told.band is not None:
             facts["own_band"], facts["copies"] = told.band.as_dict(), len(told.copies)
+        if told.looks:
+            facts["looks"] = {name: one.as_dict() for name, one in told.looks.items()}
         if told.second is not None:
             facts["second"] = told.second.as_dict()
         listing = [{"name": labels[i], **told.pictures[i].as_dict()} for i in told.order]

@@ -16,7 +16,9 @@ from ..portrait import identity
 from ..portrait.coverage import LEAST_ACCEPTED
 from ..portrait.errors import PortraitError
 from ..portrait.faces import Face
+from ..portrait.likeness.heads import look_at
 from ..portrait.likeness.known import KnownPhotos
+from ..portrait.likeness.looks import HeadLooks
 from ..portrait.originals import AnyPhoto, as_photo
 from ..portrait.report import Limits, PhotoReport, Verdict, judge
 from . import captions
@@ -85,10 +87,12 @@ def from_report(photos: Sequence[AnyPhoto], report: PhotoReport, options: PhotoS
     examples: list[Example] = []
     held_out: list[HeldOut] = []
     aligned: list[np.ndarray] = []
+    looks: list[HeadLooks] = []
     for index in report.accepted:
         photo, verdict = as_photo(photos[index]).whole(), report.verdicts[index]
         sha256 = photo_hash(photo)
         aligned.append(identity.align(photo, verdict.faces[verdict.face]))
+        looks.append(look_at(photo, verdict.faces[verdict.face]))
         if verdict.held_out:
             held_out.append(_held_out(photo, sha256, verdict, options))
         else:
@@ -105,11 +109,11 @@ def from_report(photos: Sequence[AnyPhoto], report: PhotoReport, options: PhotoS
         class_word=captions.checked("class word", options.class_word),
         warnings=tuple(warnings),
         backend=report.backend,
-        known=_known(report, aligned),
+        known=_known(report, aligned, looks),
     )
 
 
-def _known(report: PhotoReport, aligned: Sequence[np.ndarray]) -> KnownPhotos:
+def _known(report: PhotoReport, aligned: Sequence[np.ndarray], looks: Sequence[HeadLooks]) -> KnownPhotos:
     verdicts = [report.verdicts[index] for index in report.accepted]
     return KnownPhotos(
         names=tuple(verdict.name for verdict in verdicts),
@@ -118,6 +122,7 @@ def _known(report: PhotoReport, aligned: Sequence[np.ndarray]) -> KnownPhotos:
         turns=np.array([(one.quality.yaw, one.quality.pitch) if one.quality else (0, 0) for one in verdicts]),
         trained=np.array([not verdict.held_out for verdict in verdicts]),
         backend=report.backend,
+        looks=tuple(looks),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from .. import disk, subjects
 from ..alignment import TEMPLATE_SIDE
 from ..subjects import SubjectError
+from .looks import HeadLooks
 
 FOLDER = "likeness"
 """The folder within a subject's training/ that the report and the faces lie in."""
@@ -25,7 +26,7 @@ class KnownPhotos:
 
     `faces` are aligned `[N, 112, 112, 3]` (RGB, uint8), `embeddings` `[N, K]` theirs by the face recognition `backend`,
     of length 1, `turns` `[N, 2]` yaw and pitch in degrees; `trained` says which ones training saw, the others were held
-    out.
+    out. `looks` are what is seen of hair, glasses and beard in each, () where nobody has looked.
     """
 
     names: tuple[str, ...]
@@ -34,6 +35,7 @@ class KnownPhotos:
     turns: np.ndarray
     trained: np.ndarray
     backend: str
+    looks: tuple[HeadLooks | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -49,7 +51,8 @@ def save(known: KnownPhotos, path: Path) -> None:
         "turns": known.turns.astype(np.float32),
         "trained": known.trained.astype(np.uint8),
     }
-    about = {"backend": known.backend, "names": json.dumps(known.names)}
+    looks = [None if one is None else one.as_dict() for one in known.looks]
+    about = {"backend": known.backend, "names": json.dumps(known.names), "looks": json.dumps(looks)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         disk.write(path, packed({name: np.ascontiguousarray(one) for name, one in tensors.items()}, about))
@@ -66,6 +69,7 @@ def load(path: Path) -> KnownPhotos:
     try:
         names = json.loads(header.metadata["names"])
         backend = header.metadata["backend"]
+        looks = _looks(header.metadata.get("looks", "[]"))
         count, size = header.shapes["embeddings"]
         shapes = {
             "faces": (count, TEMPLATE_SIDE, TEMPLATE_SIDE, 3),
@@ -78,9 +82,10 @@ def load(path: Path) -> KnownPhotos:
         whole = whole and kinds == {"faces": "U8", "embeddings": "F32", "turns": "F32", "trained": "U8"}
         whole = whole and isinstance(names, list) and len(names) == count and all(isinstance(n, str) for n in names)
         tensors = load_file(path) if whole else {}
+        whole = whole and len(looks) in (0, count)
         whole = whole and all(np.isfinite(tensors[name]).all() for name in ("embeddings", "turns"))
-    except (KeyError, ValueError, TypeError, OSError, SafetensorError):
-        whole, names, backend, tensors = False, [], "", {}
+    except (AttributeError, KeyError, ValueError, TypeError, OSError, SafetensorError):
+        whole, names, backend, tensors, looks = False, [], "", {}, []
     if not whole:
         raise SubjectError(f"{path.name} does not hold the faces of a person's photos; train the subject again.")
     return KnownPhotos(
@@ -90,7 +95,15 @@ def load(path: Path) -> KnownPhotos:
         tensors["turns"],
         tensors["trained"].astype(bool),
         backend,
+        tuple(looks),
     )
+
+
+def _looks(text: str) -> list[HeadLooks | None]:
+    rows = json.loads(text)
+    if not isinstance(rows, list):
+        raise ValueError("looks are a list")
+    return [None if one is None else HeadLooks.from_dict(one) for one in rows]
 
 
 def of_subject(subject: Any) -> KnownPhotos | None:

@@ -96,9 +96,16 @@ def _table(facts: Mapping[str, Any]) -> str:
             rows.append(("its likeness of real photos", words))
     looks = facts.get("looks")
     if isinstance(looks, dict):
-        rows += [(f"{name.replace('_', ' ')} kept", value) for name, value in looks.items()]
+        rows += [(f"{name.replace('_', ' ')} kept", _kept(one)) for name, one in looks.items()]
     cells = "".join(f"<tr><th>{_text(name)}</th><td>{_number(value, 3)}</td></tr>" for name, value in rows)
     return f"<table>{cells}</table>"
+
+
+def _kept(one: Any) -> Any:
+    """Return one row of looks in words: a share of the pictures that can be told."""
+    if not isinstance(one, dict) or not isinstance(share := one.get("kept"), float):
+        return "cannot be told"
+    return f"{share:.0%} of {one.get('told')} pictures; of {one.get('pictures')} that were looked at"
 
 
 def _pair(folder: Path, facts: Mapping[str, Any], index: int, one: Mapping[str, Any]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ from .. import identity
 from ..originals import AnyPhoto
 from . import comparing, looking
 from .band import OwnBand, own_band
+from .heads import look_at
 from .known import KnownPhotos
 from .looking import SeenFace
+from .looks import LooksKept, own_looks, shares
 from .registering import correlation
 from .spread import Spread, narrow, spread
 
@@ -95,7 +97,8 @@ class SecondOpinion:
 class LikenessReport:
     """Pictures of a person, each with its likeness, and what holds for all of them.
 
-    `photos` are the names of the known photos that NearestPhoto counts, `remarks` sentences about all of the pictures.
+    `photos` are the names of the known photos that NearestPhoto counts, `remarks` sentences about all of the pictures,
+    `looks` how many of them keep the person's hair, glasses and beard, {} where nobody has looked.
     """
 
     pictures: tuple[PictureLikeness, ...]
@@ -106,6 +109,7 @@ class LikenessReport:
     second: SecondOpinion | None = None
     photos: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    looks: Mapping[str, LooksKept] = field(default_factory=dict)
 
     @property
     def likeness(self) -> float | None:
@@ -144,6 +148,7 @@ class LikenessReport:
             "spread": self.spread.as_dict() if self.spread else None,
             "photo_spread": self.photo_spread.as_dict() if self.photo_spread else None,
             "second": self.second.as_dict() if self.second else None,
+            "looks": {name: one.as_dict() for name, one in self.looks.items()},
             "pictures": [one.as_dict() for one in self.pictures],
             "photos": list(self.photos),
             "remarks": [*self.warnings, *self.remarks],
@@ -170,9 +175,11 @@ def report(
 ) -> LikenessReport:
     """Return the report on pictures (RGB, uint8); in a picture of several people the face most like the person counts.
 
-    `person` is the direction `[K]` that likeness is measured against with `embedder`; see `measured` for the rest.
+    `person` is the direction `[K]` that likeness is measured against with `embedder`; see `measured` and `with_looks`
+    for the rest.
     """
-    return measured(looking.look(pictures, embedder, person), person, known, embedder, second)
+    seen = looking.look(pictures, embedder, person)
+    return with_looks(measured(seen, person, known, embedder, second), seen, known)
 
 
 def measured(
@@ -205,6 +212,14 @@ def measured(
         known.names if known is not None else (),
         (*([why] if why else []), *narrow(wide, of_photos)),
     )
+
+
+def with_looks(told: LikenessReport, seen: Sequence[SeenFace | None], known: KnownPhotos | None) -> LikenessReport:
+    """Return the report with how many of its pictures keep hair, glasses and beard of the person's photos."""
+    if known is None or not known.looks:
+        return told
+    looked = [look_at(one.picture, one.face) if one is not None else None for one in seen]
+    return replace(told, looks=shares(looked, own_looks(known.looks)))
 
 
 def _picture(
