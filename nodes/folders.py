@@ -26,7 +26,11 @@ def model_files(name: str) -> list[str]:
     A folder that no pack has named yet is models/<name>; from then on extra_model_paths.yaml counts for it as well.
     """
     folder_paths.add_model_folder_path(name, str(models_folder(name)))
-    return [file for file in folder_paths.get_filename_list(name) if file.lower().endswith(".safetensors")]
+    try:
+        listed = folder_paths.get_filename_list(name)
+    except OSError:  # the host remembers a folder that was taken away meanwhile
+        return []
+    return [file for file in listed if file.lower().endswith(".safetensors")]
 
 
 def model_file(name: str, file: str) -> Path | None:
