@@ -15,7 +15,7 @@ from ..errors import PortraitError
 FOLDER = "facerestore_models"
 """The folder of models/ that other packs read such networks from too."""
 SUFFIX = ".safetensors"
-_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05")  # how torch.save and pickle begin a file
+_PTH = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05")  # how a .pth begins
 _OTHER = "use one of GFPGAN, RestoreFormer or CodeFormer as .safetensors."
 
 
@@ -76,7 +76,7 @@ def recognised(names: Collection[str]) -> RestorationNetwork | None:
 def look_at(path: Path) -> tensor_files.Header:
     """Return the header of a network's file; no tensor is read.
 
-    Raises RestoreError, in one sentence, for a file that is no whole .safetensors: a pickle by its own or another name,
+    Raises RestoreError, in one sentence, for a file that is no whole .safetensors: a .pth by its own or another name,
     one that is cut short, or one that cannot be read.
     """
     if path.suffix.lower() != SUFFIX:
@@ -84,10 +84,10 @@ def look_at(path: Path) -> tensor_files.Header:
     try:
         with reading.opened(path) as file:
             begin = file.read(9)
-        # A header of 640 bytes begins a .safetensors as a pickle begins, but is followed by its JSON.
-        if begin.startswith(_PICKLES) and not begin.endswith(b"{"):
+        # A header of 640 bytes begins a .safetensors as a .pth begins, but is followed by its JSON.
+        if begin.startswith(_PTH) and not begin.endswith(b"{"):
             raise RestoreError(
-                f"{path.name} is a pickle by another name and was not read, since it can hold code; convert it to "
+                f"{path.name} is a .pth by another name and was not read, since it can hold code; convert it to "
                 f"{SUFFIX} as the help page of Restore Face says."
             )
         return tensor_files.read_header(path)

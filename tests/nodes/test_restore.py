@@ -76,7 +76,7 @@ def test_none_and_no_blend_change_nothing_and_a_wall_has_no_face(run_graph, put)
 def test_a_file_that_is_no_restorer_is_one_sentence_on_the_node(run_graph, put):
     run = run_graph(graph(NORA, put(b"PK\x03\x04" + bytes(60))))
     assert run.status == "error"
-    assert "is a pickle by another name and was not read" in run.error
+    assert "is a .pth by another name and was not read" in run.error
 
 
 def test_a_network_that_is_not_there_is_refused_before_anything_runs(post):

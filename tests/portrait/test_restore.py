@@ -192,8 +192,8 @@ LORA = save({"lora_unet_x.lora_up.weight": torch.zeros(4, 2), "lora_unet_x.lora_
     [
         ("lora.safetensors", lambda: LORA, "lora.safetensors is no face restoration network; use one of"),
         ("x2.safetensors", upscaler, "is no face restoration network, but ESRGAN for other pictures; use one of"),
-        ("GFPGANv1.4.safetensors", lambda: pickle.dumps({"a": 1}), "is a pickle by another name and was not read"),
-        ("zip.safetensors", lambda: b"PK\x03\x04" + bytes(90), "is a pickle by another name and was not read"),
+        ("GFPGANv1.4.safetensors", lambda: pickle.dumps({"a": 1}), "is a .pth by another name and was not read"),
+        ("zip.safetensors", lambda: b"PK\x03\x04" + bytes(90), "is a .pth by another name and was not read"),
         ("old.pth", restore_former, "old.pth is not a .safetensors file and was not read, since others can hold code"),
         ("cut.safetensors", lambda: restore_former()[:90_000], "is not a whole .safetensors file (it is cut short"),
         ("empty.safetensors", lambda: b"", "is not a whole .safetensors file (its header has an impossible length)"),

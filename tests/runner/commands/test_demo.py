@@ -8,9 +8,8 @@ import time
 
 import pytest
 
-from portrait_studio.runner import entry
 from portrait_studio.runner.client.errors import exit_code
-from portrait_studio.runner.commands import app, demo
+from portrait_studio.runner.commands import app, demo, entry
 
 
 def test_a_terminated_demo_ends_with_the_code_for_it(monkeypatch):

@@ -55,7 +55,7 @@ def test_each_network_is_told_by_its_tensors_with_its_licence(installation):
     assert said["CodeFormer"].startswith("NON-COMMERCIAL. CodeFormer is for non-commercial use (licence: S-Lab License")
     assert said["GFPGAN"].startswith("GFPGAN has parts for non-commercial use (licence: Apache-2.0, except for parts")
     assert said["RestoreFormer"].startswith("RestoreFormer says nothing of commercial use")
-    assert "is a pickle by another name and was not read" in said["cannot be read"]
+    assert "is a .pth by another name and was not read" in said["cannot be read"]
     assert report["healthy"] is (not any(row["level"] == "error" for row in report["findings"]))
 
 
