@@ -20,13 +20,9 @@ NUMBER = np.zeros(1, np.float32)
 
 
 @pytest.fixture
-def installation(tmp_path) -> Path:
-    """A folder laid out as ComfyUI's, with restoration networks by misleading names in it."""
-    root = tmp_path / "ComfyUI"
-    (root / "custom_nodes").mkdir(parents=True)
-    (root / "main.py").touch()
-    (root / "comfyui_version.py").write_text('__version__ = "0.3.75"\n')
-    folder = root / "models" / "facerestore_models"
+def with_networks(installation) -> Path:
+    """The installation, with restoration networks by misleading names in it."""
+    folder = installation / "models" / "facerestore_models"
     (folder / "old").mkdir(parents=True)
     for name, prefix, file in (
         ("CodeFormer", "", "GFPGANv1.4.safetensors"),
@@ -37,11 +33,11 @@ def installation(tmp_path) -> Path:
     (folder / "lora.safetensors").write_bytes(save({"a.lora_up.weight": NUMBER}))
     (folder / "renamed.safetensors").write_bytes(pickle.dumps({"a": 1}, 4))
     (folder / "GFPGANv1.3.pth").write_bytes(pickle.dumps({"a": 1}))
-    return root
+    return installation
 
 
-def test_each_network_is_told_by_its_tensors_with_its_licence(installation):
-    report = json.loads(invoke("doctor", "--comfyui", installation, "--json").stdout)
+def test_each_network_is_told_by_its_tensors_with_its_licence(with_networks):
+    report = json.loads(invoke("doctor", "--comfyui", with_networks, "--json").stdout)
     found = {row["subject"]: row for row in report["findings"] if row["subject"].startswith("facerestore_models/")}
     states = {name.partition("/")[2]: (row["level"], row["state"]) for name, row in found.items()}
     assert states == {
