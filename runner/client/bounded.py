@@ -13,7 +13,6 @@ import socket
 import time
 
 _CHUNK = 1 << 16
-_AHEAD = 1 << 13  # bytes that are read ahead; large buffers that come and go would leave holes in the memory
 _LONGEST = 1e6  # seconds; a timeout of the system cannot be infinite
 
 
@@ -24,8 +23,7 @@ class TooMuchError(OSError):
 class BoundedSocket:
     """A connected socket with a deadline and a room; what http.client and websocket-client use of a socket.
 
-    `end` is a `time.monotonic()` that nothing may outlast, whatever comes in. Use either `recv` or files of it: what
-    `recv` gives is read ahead.
+    `end` is a `time.monotonic()` that nothing may outlast, whatever comes in.
     """
 
     def __init__(self, plain: socket.socket) -> None:
@@ -34,8 +32,6 @@ class BoundedSocket:
         self._room = math.inf
         self._rate = 0
         self._files = 0
-        self._buffer = memoryview(bytearray())
-        self._ahead = self._buffer  # what of it was received and is not asked for yet
         self._closing = False
         self.end = math.inf
 
@@ -45,11 +41,8 @@ class BoundedSocket:
 
     def recv(self, size: int) -> bytes:
         """Receive at most `size` bytes. Raises TimeoutError, TooMuchError, OSError."""
-        if not self._ahead:  # a websocket asks for two bytes at a time
-            self._arm()
-            self._buffer = self._buffer or memoryview(bytearray(_AHEAD))
-            self._ahead = self._buffer[: self._socket.recv_into(self._buffer)]
-        data, self._ahead = bytes(self._ahead[:size]), self._ahead[size:]
+        self._arm()
+        data = self._socket.recv(min(size, _CHUNK))
         self._count(len(data))
         return data
 
@@ -84,7 +77,7 @@ class BoundedSocket:
     def makefile(self, *_: object, **__: object) -> io.BufferedReader:
         """Return a file to read from; the socket stays open until it is closed."""
         self._files += 1
-        return io.BufferedReader(_Reader(self), _AHEAD)
+        return io.BufferedReader(_Reader(self), _CHUNK)
 
     def fileno(self) -> int:
         """Return the system's number of the socket."""

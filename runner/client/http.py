@@ -9,7 +9,6 @@ import contextlib
 import http.client
 import json
 import math
-import re
 import socket
 import ssl
 import time
@@ -23,12 +22,10 @@ from urllib3.filepost import encode_multipart_formdata
 from .bounded import BoundedSocket, TooMuchError
 from .errors import AddressError, ConnectionLostError, NotComfyUIError, NothingThereError, TooLargeError
 from .limits import most
-from .response import Response
 from .wire import parse
 
 _CHUNK = 1 << 18
-_UNSENT = re.compile(r"[\x00-\x20\x7f]")  # signs that would end the line of a request, or a part of it
-_HEADERS = 1 << 20  # bytes; response.py refuses more than 100 lines
+_HEADERS = 1 << 20  # bytes; http.client itself refuses more than 100 lines
 
 
 @dataclass(frozen=True)
@@ -96,13 +93,14 @@ class Transport:
         self.address = address
         self.timeout = timeout
         self.end = math.inf
+        self._connection: http.client.HTTPConnection | None = None
         self._line: BoundedSocket | None = None
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = self._line = None
 
     def get(self, path: str, **query: str) -> Answer:
         """GET `path`; a kept connection that the host closed meanwhile is replaced once, without a word.
@@ -131,7 +129,7 @@ class Transport:
     def _get(self, path: str, sink: IO[bytes] | None, query: dict[str, str]) -> Answer:
         if query:
             path += "?" + urlencode(query, quote_via=quote, safe="")
-        kept = self._line is not None
+        kept = self._connection is not None
         try:
             return self._request("GET", path, sink)
         except _ClosedError:
@@ -147,16 +145,15 @@ class Transport:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        begun, response = False, None
-        line = self._open()
+        begun = False
+        connection, line = self._open()
         room = most("answer" if sink is None else "file") + _HEADERS
         try:
             with self._faults(f"{method} {path}"):
                 line.allow(self.timeout, rate=most("rate"))
-                self._send(line, method, self.address.path + path, body, headers or {})
+                connection.request(method, self.address.path + path, body, headers or {})
                 line.allow(self.timeout, room, most("rate"))
-                response = Response(line, method=method)  # pyright: ignore[reportArgumentType]: all it uses is there
-                response.begin()
+                response = connection.getresponse()
             begun = True
             pieces: list[bytes] = []
             into = sink if sink is not None and response.status == 200 else None
@@ -164,31 +161,12 @@ class Transport:
                 pieces.append(piece) if into is None else into.write(piece)
             if response.will_close:
                 self.close()
-            return Answer(response.status, b"".join(pieces), response.head.get_content_type())
+            return Answer(response.status, b"".join(pieces), response.headers.get_content_type())
         except BaseException as error:  # an answer half read would be taken for the next one
-            if response is not None:
-                response.close()
             self.close()
             if isinstance(error, ConnectionLostError) and not isinstance(error, _LateError) and not begun:
                 raise _ClosedError(str(error)) from error
             raise
-
-    def _send(self, line: BoundedSocket, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> None:
-        """Send a request in one piece, since two small ones could wait for each other."""
-        if _UNSENT.search(path):
-            raise http.client.InvalidURL("the path holds signs that cannot be sent")
-        fields = {"Host": self._host, "Accept-Encoding": "identity", **headers}
-        if body is not None:
-            fields["Content-Length"] = str(len(body))
-        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-        line.sendall("\r\n".join(lines).encode("ascii") + (body or b""))
-
-    @property
-    def _host(self) -> str:
-        """The name of the host as a request has it: in ASCII, and with its port unless that is the scheme's own."""
-        name, port = self.address.host, self.address.port
-        name = f"[{name}]" if ":" in name else name if name.isascii() else name.encode("idna").decode("ascii")
-        return name if port == {"http": 80, "https": 443}[self.address.scheme] else f"{name}:{port}"
 
     def _pieces(self, response: http.client.HTTPResponse, request: str) -> Iterator[bytes]:
         """Yield the body as it comes; its length is what the host said it would be."""
@@ -219,11 +197,16 @@ class Transport:
                 f"What answers at {url} does not speak HTTP, so it is not ComfyUI: check the port"
             ) from error
 
-    def _open(self) -> BoundedSocket:
-        if self._line is None:
-            self._line = reach(self.address, self.timeout, self.end)
+    def _open(self) -> tuple[http.client.HTTPConnection, BoundedSocket]:
+        if self._connection is None:
+            address = self.address
+            self._line = reach(address, self.timeout, self.end)
+            self._connection = http.client.HTTPConnection(address.host, address.port)
+            self._connection.default_port = {"http": 80, "https": 443}[address.scheme]
+            self._connection.sock = self._line  # pyright: ignore[reportAttributeAccessIssue]: all it uses is there
+        assert self._line is not None
         self._line.end = self.end
-        return self._line
+        return self._connection, self._line
 
 
 class _ClosedError(ConnectionLostError):

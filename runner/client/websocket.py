@@ -13,7 +13,6 @@ import time
 from collections import deque
 
 import websocket
-from websocket import ABNF
 
 from .bounded import BoundedSocket
 from .errors import AddressError
@@ -21,68 +20,42 @@ from .http import Address, reach
 from .limits import most
 from .messages import Message, Status, read_binary, read_text
 
-_PIECE = 1 << 16  # bytes
-
 
 class _Frames(websocket.WebSocket):
-    """websocket-client's socket, which by itself would take frames of any size and any number of parts.
-
-    Frames are read here (RFC 6455, 5.2): a host says something at every step, and the library takes ten times as long.
-    """
+    """websocket-client's socket, which by itself would take frames of any size and any number of parts."""
 
     def __init__(self) -> None:
         super().__init__(skip_utf8_validation=True)
-        self._held = bytearray()  # the beginning of a frame, also of one whose rest is late
-        self._message = bytearray()  # the parts so far of one that comes in several
-        self._kind = 0
+        whole = self.frame_buffer.recv_strict
+
+        def within(bufsize: int) -> bytes:
+            if bufsize > most("frame"):
+                raise websocket.WebSocketPayloadException("the frame is too large")
+            return whole(bufsize)
+
+        self.frame_buffer.recv_strict = within
 
     def message(self) -> tuple[int, bytes]:
         """Return the next message as (opcode, bytes); pings are answered on the way.
 
-        Raises WebSocketException, TimeoutError, OSError.
+        Raises WebSocketException, OSError.
         """
         while True:
-            last, opcode, data = self._frame()
-            if opcode == ABNF.OPCODE_CLOSE:
-                return opcode, b""
-            if opcode == ABNF.OPCODE_PING:
-                self.pong(data)
-            elif opcode != ABNF.OPCODE_PONG:
-                if (opcode == ABNF.OPCODE_CONT) != bool(self._kind):
-                    raise websocket.WebSocketProtocolException("the parts of two messages are mixed")
-                self._kind = self._kind or opcode
-                self._message += data
-                if len(self._message) > most("frame"):
+            frame = self.recv_frame()
+            if frame.opcode == websocket.ABNF.OPCODE_CLOSE:
+                return frame.opcode, b""
+            if frame.opcode == websocket.ABNF.OPCODE_PING:
+                if len(frame.data) <= 125:
+                    self.pong(frame.data)
+            elif frame.opcode != websocket.ABNF.OPCODE_PONG:
+                self.cont_frame.validate(frame)
+                held = self.cont_frame.cont_data
+                if held and len(held[1]) + len(frame.data) > most("frame"):
                     raise websocket.WebSocketPayloadException("the message is too large")
-                if last:
-                    opcode, whole = self._kind, bytes(self._message)
-                    self._kind, self._message = 0, bytearray()
-                    return opcode, whole
-
-    def _frame(self) -> tuple[bool, int, bytes]:
-        first, second = self._have(2)[:2]
-        last, opcode, length, begin = bool(first & 0x80), first & 0x0F, second & 0x7F, 2
-        if first & 0x70 or second & 0x80 or opcode not in ABNF.OPCODES:
-            raise websocket.WebSocketProtocolException("no server sends such a frame")
-        if opcode >= ABNF.OPCODE_CLOSE and (length > 125 or not last):
-            raise websocket.WebSocketProtocolException("a ping, a pong or a close is too long")
-        if length > 125:
-            begin = 4 if length == 126 else 10
-            length = int.from_bytes(self._have(begin)[2:begin], "big")
-        if length > most("frame"):
-            raise websocket.WebSocketPayloadException("the frame is too large")
-        data = bytes(self._have(begin + length)[begin : begin + length])
-        del self._held[: begin + length]
-        return last, opcode, data
-
-    def _have(self, size: int) -> bytearray:
-        """Return what has come, at least `size` bytes of it; what came before a failure is still there afterwards."""
-        while len(self._held) < size:
-            piece = self.sock.recv(_PIECE) if self.sock else b""
-            if not piece:
-                raise websocket.WebSocketConnectionClosedException("the host closed it")
-            self._held += piece
-        return self._held
+                self.cont_frame.add(frame)
+                if self.cont_frame.is_fire(frame):
+                    opcode, whole = self.cont_frame.extract(frame)
+                    return opcode, whole.data
 
 
 class Stream:
@@ -172,7 +145,7 @@ class Stream:
             self._line.end = self.end
             self._line.allow(max(timeout, 0.001))
             kind, data = self._socket.message()
-        except (websocket.WebSocketTimeoutException, TimeoutError):
+        except websocket.WebSocketTimeoutException:
             return None
         except Exception:  # the library meets frames that break the protocol with more than its own exceptions
             self.close()
