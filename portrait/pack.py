@@ -13,6 +13,8 @@ PARTS = ("nodes", "portrait", "trainer")
 KINDS = (".py", ".json", ".toml", ".safetensors")
 NOT_IN_THE_ARCHIVE = (
     "trainer/kohya/",
+    "trainer/lora_group.py",
+    "trainer/several.py",
     "portrait/likeness/page.py",
     "portrait/networks/convert.py",
     "portrait/places.py",
