@@ -2,77 +2,135 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
+import os
 import shutil
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import Connection, create_engine, select, text
 
+from portrait_studio.service.accounts import OPERATOR
+from portrait_studio.service.accounts.secrets import hashed
 from portrait_studio.service.errors import StudioError
 from portrait_studio.service.people import mine
 from portrait_studio.service.settings import StudioSettings
-from portrait_studio.service.storage import JobRow, PersonRow
+from portrait_studio.service.storage import AccountRow, JobRow, PersonRow, StudioDatabase
 from portrait_studio.service.work import Studio
 from portrait_studio.service.work.running import claim
 
 from ..ports import held_port
 from . import test_accounts, test_people, test_storage, test_worker
+from .conftest import PASSWORD
 
 BINARIES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
-OF_SQLITE = (
+LEFT_OUT = (
     "test_a_locked_database", "test_the_database_writes_ahead", "test_after_deletion_no_byte",
-    "test_passwords_are_argon2",
+    "test_passwords_are_argon2", "test_an_address_that_tries_many", "test_photos_of_a_person_are_judged_for_real",
 )  # fmt: skip
-"""Tests that look into SQLite's own file, or are about it."""
+"""Tests that look into SQLite's own file, or take their time for what no database changes."""
 
-pytestmark = pytest.mark.skipif(BINARIES is None, reason="no PostgreSQL on this machine (apt install postgresql)")
+NUMBERS = itertools.count(1)
+
+pytestmark = pytest.mark.skipif(
+    BINARIES is None, reason="NOT TESTED: PostgreSQL is missing (Debian: apt-get install postgresql)"
+)
+
+
+def _belongs_here(name: str, one: object) -> bool:
+    if type(one).__name__ == "FixtureFunctionDefinition":
+        return True
+    marks = {mark.name for mark in getattr(one, "pytestmark", [])}
+    return name.startswith("test_") and callable(one) and not name.startswith(LEFT_OUT) and "host" not in marks
+
 
 for module in (test_accounts, test_people, test_storage, test_worker):
-    for name, one in vars(module).items():
-        fixture = type(one).__name__ == "FixtureFunctionDefinition"
-        if fixture or (name.startswith("test_") and callable(one) and not name.startswith(OF_SQLITE)):
-            globals()[name] = one
+    globals().update({name: one for name, one in vars(module).items() if _belongs_here(name, one)})
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A PostgreSQL of this test's own; yields the URL of its first database.
+    """A PostgreSQL of these tests' own; yields its URL without a database. `tables` in it has the tables, empty.
 
     Its folder is not pytest's: that one is closed to other users again whenever another pytest starts.
     """
     with tempfile.TemporaryDirectory(prefix="studio-postgresql-") as name, held_port() as port:
         folder = Path(name)
-        shutil.chown(folder, "postgres", "postgres")
+        become: list[str] = []
+        if os.geteuid() == 0:  # PostgreSQL refuses to be root's
+            shutil.chown(folder, "postgres", "postgres")
+            become = ["runuser", "-u", "postgres", "--"]
 
         def do(program: str, *arguments: str) -> None:
-            command = ["runuser", "-u", "postgres", "--", str(BINARIES / program), "-D", str(folder / "data")]
+            command = [*become, str(BINARIES / program), "-D", str(folder / "data")]
             subprocess.run([*command, *arguments], check=True, capture_output=True, cwd=folder, timeout=120)
 
-        do("initdb", "-A", "trust", "-E", "UTF8", "--no-sync")
+        do("initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync")
         options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
         do("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
-        yield f"postgresql://postgres@127.0.0.1:{port}/"
+        at = f"postgresql://postgres@127.0.0.1:{port}/"
+        with _connected(at) as connection:
+            connection.execute(text("CREATE DATABASE tables"))
+        with contextlib.closing(StudioDatabase(f"{at}tables")) as database:
+            database.migrate()
+        yield at
         do("pg_ctl", "-w", "-m", "immediate", "stop")
 
 
-@pytest.fixture
-def url(cluster, request):
-    """A database that is empty."""
-    engine = create_engine(cluster.replace(":", "+psycopg:", 1) + "postgres", isolation_level="AUTOCOMMIT")
-    name = f"studio_{abs(hash(request.node.nodeid))}"
+@contextlib.contextmanager
+def _connected(at: str) -> Iterator[Connection]:
+    engine = create_engine(at.replace(":", "+psycopg:", 1) + "postgres", isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        yield connection
+    engine.dispose()
+
+
+@pytest.fixture
+def url(cluster):
+    """A database without a row."""
+    name = f"studio_{next(NUMBERS)}"
+    with _connected(cluster) as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE tables"))
         yield cluster + name
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
 
 
 @pytest.fixture
 def settings(tmp_path, clock, url) -> StudioSettings:
     return StudioSettings(tmp_path / "studio", database=url, clock=clock)
+
+
+def _added(studio: Studio, name: str, role: str = "owner") -> AccountRow:
+    row = AccountRow(name=name, password=_password(), role=role, created=studio.settings.clock())
+    with studio.database.session() as session:
+        session.add(row)
+    return row
+
+
+@functools.cache
+def _password() -> str:
+    return hashed(PASSWORD)  # a tenth of a second, and every test has two accounts
+
+
+@pytest.fixture
+def operator(studio) -> AccountRow:
+    return _added(studio, "olivia", OPERATOR)
+
+
+@pytest.fixture
+def anna(studio, operator) -> AccountRow:
+    return _added(studio, "anna")
+
+
+@pytest.fixture
+def bert(studio, anna) -> AccountRow:
+    return _added(studio, "bert")
 
 
 def test_the_rows_are_in_postgresql_and_nowhere_else(studio, anna):
