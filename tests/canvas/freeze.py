@@ -14,11 +14,12 @@ from pathlib import Path
 
 from portrait_studio.runner.graph import parse, to_api
 
+from ..packing import document, pack
 from ..runner.graph.features import FEATURES
 from .chromium import Canvas, find
 from .comparison import OTHERWISE, differences_in_meaning
 
-FROZEN = Path(__file__).parents[1] / "data" / "graphs" / "frontend.json"
+FROZEN = Path(__file__).parents[1] / "data" / "graphs" / "frontend.json.gz"
 NEWER = FROZEN.with_name("newer_frontends.json")
 
 
@@ -39,7 +40,7 @@ def main(url: str) -> None:
             used |= {node["type"] for level in levels for node in level["nodes"]}
             used |= {node["class_type"] for node in outputs[name].values()}
     version = importlib.metadata.version("comfyui-frontend-package")
-    followed = json.loads(FROZEN.read_text("utf-8"))["frontend"]
+    followed = document(FROZEN)["frontend"]
     if version != followed:
         add(version, outputs, info, followed)
         return
@@ -48,9 +49,7 @@ def main(url: str) -> None:
         "object_info": {name: info[name] for name in sorted(used) if name in info},
         "outputs": outputs,
     }
-    beside = FROZEN.with_suffix(".part")
-    beside.write_text(json.dumps(frozen, separators=(",", ":")).replace('},"', '},\n"') + "\n", "utf-8")
-    beside.replace(FROZEN)
+    pack(FROZEN, (json.dumps(frozen, separators=(",", ":")).replace('},"', '},\n"') + "\n").encode())
 
 
 def add(version: str, outputs: dict[str, dict], info: dict, followed: str) -> None:

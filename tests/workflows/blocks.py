@@ -2,7 +2,8 @@
 
     python -m tests.workflows.blocks [NAME ...]
 
-To change a graph, change the plain one (open it on the canvas and save it) or the plan, and run this.
+To change a graph, change its plan or the plain graph, and run this. A plain graph is packed: gunzip it, open it on the
+canvas, save it, gzip it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from portrait_studio.portrait.disk import read_toml
 from portrait_studio.runner.graph import in_lines, shipped_orders
 
+from ..packing import pack, unpacked
 from .app_forms import with_form
 from .blueprints import blueprints
 from .building import Builder
@@ -25,7 +27,7 @@ from .offers import OFFERS, complete
 from .shelf import ROOT, WORKFLOWS
 
 PLAIN = Path(__file__).with_name("plain")
-ALL_PLAIN = sorted(PLAIN.glob("*.json"))
+ALL_PLAIN = sorted(unpacked(PLAIN).glob("*.json"))
 FORMER = ROOT / "runner" / "graph" / "plain.json"
 LIBRARY = ROOT / "subgraphs"
 
@@ -47,7 +49,7 @@ def plan_of(name: str) -> dict[str, Any]:
 def builder(path: Path) -> Builder:
     """Return what builds the graph of blocks for a plain graph."""
     plain = labelled(json.loads(path.read_text("utf-8")))
-    return Builder(plain, plan_of(plain["extra"]["portrait_studio"]["name"]), shipped_orders(PLAIN))
+    return Builder(plain, plan_of(plain["extra"]["portrait_studio"]["name"]), shipped_orders(path.parent))
 
 
 def made(path: Path) -> dict[str, Any]:
@@ -85,6 +87,7 @@ def main(names: list[str]) -> int:
     for path in ALL_PLAIN:
         if not names or path.stem.rpartition(".v")[0] in names:
             path.write_text(in_lines(_bare(json.loads(path.read_text("utf-8")))), "utf-8")
+            pack(PLAIN / f"{path.name}.gz", path.read_bytes())
             (WORKFLOWS / path.name).write_text(in_lines(made(path)), "utf-8")
     FORMER.write_text(in_lines(former()), "utf-8")
     for name, graph in library().items():

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..packing import document
+
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / "workflows"
-RECORDED = ROOT / "tests" / "data" / "object_info_packs.json"
+RECORDED = ROOT / "tests" / "data" / "object_info_packs.json.gz"
 
 
 def declared(path: Path) -> dict[str, Any]:
@@ -38,7 +40,7 @@ POCKET = {
 
 def recorded() -> dict[str, Any]:
     """Return the interfaces of the packs' nodes as the real packs gave them in /object_info."""
-    return json.loads(RECORDED.read_text("utf-8"))
+    return document(RECORDED)
 
 
 def without_news(made: dict[str, Any], shipped: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]:

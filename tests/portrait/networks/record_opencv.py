@@ -2,11 +2,12 @@
 
     python tests/portrait/networks/record_opencv.py ZOO
 
-ZOO holds the ONNX files that portrait/models/models.json names. The answers go to tests/data/faces/opencv.json.
+ZOO holds the ONNX files that portrait/models/models.json names. The answers go to tests/data/faces/opencv.json.gz.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from pictures import ROOT, pictures, square
 
 MIN_SCORE, NMS = 0.5, 0.3
-OUT = ROOT / "tests" / "data" / "faces" / "opencv.json"
+OUT = ROOT / "tests" / "data" / "faces" / "opencv.json.gz"
 
 
 def main() -> None:
@@ -41,7 +42,8 @@ def main() -> None:
             "embeddings": [[round(value, 6) for value in each] for each in embedded],
         }
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(answer)}" for name, answer in answers.items())
-    OUT.write_text(f'{{\n  "opencv": "{cv2.__version__}",\n  "min_score": {MIN_SCORE},\n{lines}\n}}\n', "utf-8")
+    text = f'{{\n  "opencv": "{cv2.__version__}",\n  "min_score": {MIN_SCORE},\n{lines}\n}}\n'
+    OUT.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
 if __name__ == "__main__":

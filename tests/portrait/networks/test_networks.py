@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +14,10 @@ from safetensors.torch import load
 from portrait_studio.portrait import face_search, identity, warping, weights
 from portrait_studio.portrait.networks import convert, sface, stored, yunet
 
+from ...packing import document
 from .pictures import ROOT, pictures, square
 
-RECORDED = json.loads((ROOT / "tests" / "data" / "faces" / "opencv.json").read_text("utf-8"))
+RECORDED = document(ROOT / "tests" / "data" / "faces" / "opencv.json.gz")
 NAMES = [name for name, value in RECORDED.items() if isinstance(value, dict)]
 PIXELS, SCORE, COSINE = 2e-3, 2e-5, 1 - 1e-5  # how far an answer may be from OpenCV's
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from portrait_studio.runner.client.errors import exit_code
 
+from ...packing import unpacked
 from ..command import invoke
 
 ROOT = Path(__file__).parents[3]
 STARTER = ROOT / "workflows" / "portrait-starter.v1.json"
-PLAIN = ROOT / "tests" / "workflows" / "plain" / "portrait-starter.v1.json"
+PLAIN = unpacked(ROOT / "tests" / "workflows" / "plain") / STARTER.name
 LOG = (ROOT / "tests" / "data" / "logs" / "failed_imports.log").read_text("utf-8")
 
 

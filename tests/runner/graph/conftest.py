@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-FROZEN = json.loads((Path(__file__).parents[2] / "data" / "graphs" / "frontend.json").read_text("utf-8"))
+from ...packing import document
+
+FROZEN = document(Path(__file__).parents[2] / "data" / "graphs" / "frontend.json.gz")
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from portrait_studio.runner.client.client import Client
 from portrait_studio.runner.graph import migration, operations, widgets
 from portrait_studio.runner.graph.document import GraphError
 
+from ...packing import unpacked
 from ...present import present
 from ...released import frozen
 from ...workflows.meaning import meanings, without_kits
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parents[3]
 INFO = RECORDED["object_info"]
 RELEASED = [frozen.path(name) for name in frozen.HASHES]
 STARTER = ROOT / "workflows" / "portrait-starter.v1.json"
-PLAIN = ROOT / "tests" / "workflows" / "plain" / "portrait-starter.v1.json"
+PLAIN = unpacked(ROOT / "tests" / "workflows" / "plain") / STARTER.name
 """The starter of today, without its blocks."""
 BEFORE = frozen.path("portrait-starter.1.1.0.json")
 """The starter as it was before its nodes went into blocks."""
