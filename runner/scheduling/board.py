@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable
 
 from .messages import AttemptClosed, AttemptOpened, Decision, Fault, OpenAttempt, OpenRow, Post, RowDone, RowSetAside
 from .policy import Policy
-from .state import POSTING, SAVING, UNSURE, AttemptState, HostState, RowState
+from .state import HELD, POSTING, SAVING, UNSURE, AttemptState, HostState, RowState
 
 BRINGING = "subject"
 """The kind of failure by which a host lacks a subject of the row, and could not be brought it."""
+CRASHED = "crash"
+"""The kind of failure by which a host lost a job that ran, or ran next: which of them was it?"""
 
 
 class Board:
@@ -40,6 +42,15 @@ class Board:
         """Whether a host has been away for so long that its rows go to others."""
         away = self.hosts[host].away_since if host in self.hosts else None
         return away is not None and self.now - away >= self.policy.patience
+
+    def has_room(self, host: HostState, row: RowState) -> bool:
+        """Whether a host may take a row besides what it holds. One whose host crashed is tried alone from then on.
+
+        So it is known which row it was the next time.
+        """
+        held = [self.rows[one.row] for one in host.open.values() if one.status in HELD]
+        alone = any(CRASHED in one.strikes for one in (row, *held))
+        return len(held) < (1 if alone else self.policy.depth)
 
     def idle(self, row: RowState) -> bool:
         """Whether nothing happens to a row: it has no open attempt, or all of them are on hosts that are gone."""
@@ -99,9 +110,7 @@ class Board:
     def withdraw(self, attempt: AttemptState, there: bool) -> None:
         """End an attempt through no fault of its row, which is tried again elsewhere at once."""
         self.close(attempt, "withdrawn", there=there)
-        row = self.rows[attempt.row]
-        if self.idle(row):
-            self._wait(row, attempt.host, 0.0)
+        self._go_on(self.rows[attempt.row], attempt.host, 0.0)
 
     def strike(self, attempt: AttemptState, fault: Fault) -> None:
         """Count a failure against the row, and if need be the host; try again later, or set the row aside."""
@@ -112,14 +121,9 @@ class Board:
             host.free |= rule.free
             if rule.blame:
                 self._blame(host, fault)
-        if row.strikes[fault.kind] > rule.retries and not self._hopeful(row, attempt.host, fault):
-            for other in list(row.open):
-                self.close(other, "withdrawn", there=True)
-            self.out.notes.append(RowSetAside(row.number, fault))
-            self._forget(row)
-            self.set_aside += 1
-        elif self.idle(row):
-            self._wait(row, attempt.host, rule.pause(row.strikes[fault.kind]))
+        if row.strikes[fault.kind] > rule.retries and not self._to_be_had(row, attempt.host, fault):
+            row.last = fault
+        self._go_on(row, attempt.host, rule.pause(row.strikes[fault.kind]))
 
     def miss(self, attempt: AttemptState, fault: Fault) -> None:
         """The files of an attempt could not be fetched, and may be later."""
@@ -149,18 +153,29 @@ class Board:
         if host.strikes >= self.policy.host_strikes and others:
             host.leave(self.now, self.policy, fault.message)
 
-    def _wait(self, row: RowState, avoid: str, pause: float) -> None:
-        row.avoid = avoid
-        self.again[row.number] = self.now + pause
+    def _go_on(self, row: RowState, avoid: str, pause: float) -> None:
+        """After an attempt: leave a row to those that are still open, let it wait for the next, or set it aside."""
+        if row.last is not None and not self._hopeful(row):
+            self.give_up(row, row.last)
+        elif self.idle(row):
+            row.avoid = avoid
+            self.again[row.number] = self.now + pause
 
-    def _hopeful(self, row: RowState, failed: str, fault: Fault) -> bool:
-        """Whether another attempt at a row may still end well: its host answers, or its files are here.
+    def give_up(self, row: RowState, fault: Fault) -> None:
+        """Set a row aside."""
+        for other in list(row.open):
+            self.close(other, "withdrawn", there=True)
+        self.out.notes.append(RowSetAside(row.number, fault))
+        self._forget(row)
+        self.set_aside += 1
 
-        A row that was not brought its subject is only waiting, as long as another host has it and is busy.
-        """
-        others = [one for one in self.hosts.values() if one.up and one.name != failed]
-        if fault.kind == BRINGING and any(row.needs <= one.has for one in others):
-            return True
+    def _to_be_had(self, row: RowState, failed: str, fault: Fault) -> bool:
+        """Whether a row that was not brought its subject is only waiting: another host has it, and is busy."""
+        others = [one for one in self.hosts.values() if one.name != failed and not self.gone(one.name)]
+        return fault.kind == BRINGING and any(row.needs <= one.has for one in others)
+
+    def _hopeful(self, row: RowState) -> bool:
+        """Whether another attempt at a row may still end well: its host answers, or its files are here."""
         return any(one.status == SAVING or (one.host in self.hosts and self.hosts[one.host].up) for one in row.open)
 
     def _forget(self, row: RowState) -> None:

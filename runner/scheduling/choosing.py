@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .board import Board
+from .board import BRINGING, Board
 from .messages import Collect, Free, Interrupt, Look, Request, Stop, Withdraw
 from .state import ENDED, ON_HOST, POSTED, RUNNING, HostState, RowState
 
@@ -78,7 +78,7 @@ def _waiting(board: Board, host: HostState) -> RowState | None:
 
 def _fits(board: Board, host: HostState, row: RowState, avoid: str) -> bool:
     """Whether a row is for this host: not for another that has its subject and has room, or where it has not failed."""
-    if not host.can_take(row, board.now):
+    if not (host.can_take(row, board.now) and board.has_room(host, row)):
         return False
     others = [one for one in board.hosts.values() if one is not host and one.up and one.can_take(row, board.now)]
     if avoid == host.name and others:
@@ -87,21 +87,28 @@ def _fits(board: Board, host: HostState, row: RowState, avoid: str) -> bool:
         return True
     if not all(one.heard for one in board.hosts.values()):
         return False  # a host that is asked for the first time may have it
-    return not any(row.needs <= one.has and one.held < board.policy.depth and avoid != one.name for one in others)
+    return not any(row.needs <= one.has and board.has_room(one, row) and avoid != one.name for one in others)
 
 
 def _stranded(board: Board, host: HostState) -> RowState | None:
-    """A row whose attempts are all on hosts that have been away too long."""
+    """A row whose attempts are all on hosts that have been away too long. If it had its last, it is set aside."""
     for other in board.hosts.values():
-        for attempt in other.open.values() if board.gone(other.name) else ():
-            row = board.rows[attempt.row]
-            if row.number not in board.again and board.idle(row) and host.can_take(row, board.now):
+        for attempt in list(other.open.values()) if board.gone(other.name) else ():
+            row = board.rows.get(attempt.row)
+            if row is None or row.number in board.again or not board.idle(row):
+                continue
+            if row.last is not None:
+                board.give_up(row, row.last)
+            elif host.can_take(row, board.now) and board.has_room(host, row):
                 return row
     return None
 
 
 def _steal(board: Board, host: HostState) -> None:
-    """Have the busiest host give back a prompt that waits there, for a host that has nothing to do and would get it."""
+    """Have the busiest host give back a prompt that waits there, for a host that has nothing to do and would get it.
+
+    Not one whose subject was not taken somewhere: it would go to and fro between the two.
+    """
     wanted = sum(other.up and not other.open for other in board.hosts.values())
     moving = sum(one.moving_out for other in board.hosts.values() for one in other.open.values())
     if moving >= wanted:
@@ -113,7 +120,9 @@ def _steal(board: Board, host: HostState) -> None:
         for attempt in other.open.values()
         if attempt.status == POSTED
         and not attempt.moving_out
-        and _fits(board, host, board.rows[attempt.row], avoid=other.name)
+        and _fits(board, host, row := board.rows[attempt.row], avoid=other.name)
+        and row.last is None
+        and (row.needs <= host.has or BRINGING not in row.strikes)
     ]
     if busy:
         max(busy, key=lambda one: one[0])[1].moving_out = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .board import BRINGING, Board
+from .board import BRINGING, CRASHED, Board
 from .choosing import request
 from .messages import (
     AttemptSaving,
@@ -35,14 +35,14 @@ from .messages import (
     Withdraw,
 )
 from .policy import Policy
-from .state import ENDED, ON_HOST, POSTED, POSTING, RUNNING, SAVING, UNSURE, AttemptState, HostState
+from .state import ENDED, HELD, ON_HOST, POSTED, POSTING, RUNNING, SAVING, UNSURE, AttemptState, HostState
 
 LOCAL = ("disk", "bug")
 """Kinds of failure of this machine. They stop the batch; no row and no host is to blame."""
 REFUSALS = ("refused", "photo", BRINGING)
 """Kinds of failure by which a host, or we before we asked it, did not take a prompt."""
 LOST = Fault("lost", "The host does not know the job any more: it was restarted, or its queue was cleared.")
-CRASH = Fault("crash", "The host lost the job while it ran: it was restarted, or it crashed.")
+CRASH = Fault(CRASHED, "The host lost the job while it ran: it was restarted, or it crashed.")
 
 
 @dataclass(frozen=True)
@@ -325,7 +325,7 @@ class Scheduler:
         self.stopping, self.stop_by = stop, self.board.now + self.policy.cancel_patience
         for host in self.board.hosts.values():
             for attempt in host.open.values():
-                if stop.cancel and attempt.status in (POSTING, *ON_HOST):
+                if stop.cancel and attempt.status in HELD:
                     host.remove[attempt.prompt_id] = None
 
     # --- Plans -------------------------------------------------------------------------------------------------------

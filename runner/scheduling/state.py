@@ -10,6 +10,8 @@ from .policy import Policy
 POSTING, UNSURE, POSTED, RUNNING, ENDED, SAVING = "posting", "unsure", "posted", "running", "ended", "saving"
 ON_HOST = (UNSURE, POSTED, RUNNING)
 """Statuses in which the host is asked how an attempt does; in UNSURE it may never have heard of it."""
+HELD = (POSTING, *ON_HOST)
+"""Statuses in which a host may hold the prompt."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,7 @@ class RowState:
     open: list[AttemptState] = field(default_factory=list)
     avoid: str = ""
     needs: frozenset[str] = frozenset()
+    last: Fault | None = None  # what it failed of once too often: no more attempts, but one that is open may do it
 
 
 @dataclass(slots=True)
@@ -83,7 +86,7 @@ class HostState:
     @property
     def held(self) -> int:
         """How many prompts of ours the host may hold."""
-        return sum(one.status in (POSTING, *ON_HOST) for one in self.open.values())
+        return sum(one.status in HELD for one in self.open.values())
 
     def can_take(self, row: RowState, now: float) -> bool:
         """Whether the host has what a row needs, or may have it brought."""
@@ -101,8 +104,8 @@ class HostState:
         """The host answers."""
         self.heard = True
         if self.away_since is not None:
+            self.moved_at += now - self.away_since  # the time away does not count as standing still
             self.away_since = None
-            self.moved_at = now
         if self.strikes < policy.host_strikes:  # a host that answers and fails every job keeps its growing pause
             self.pause = policy.host_pause
 

@@ -27,6 +27,7 @@ from .scenario import Scenario, scenario
 
 TIMEOUT = 30.0
 MOST_EVENTS = 60_000
+EVENTS_A_SECOND = 5  # of a row on the slowest host: it is looked at every five seconds, and tried six times
 POLICY = policy(stall=60.0, hosts_gone=900.0, look_latest=5.0, cancel_patience=5.0)
 DISK = Fault("disk", "the disk is full")
 Sha = str
@@ -80,9 +81,11 @@ class Night:
         for time in self.plan.stops:
             self.after(time, lambda: self.feed(m.Stop(Fault("stopped", "Ctrl-C"))))
         self._start()
+        slowest = max(one.speed for one in self.plan.hosts)
+        most = MOST_EVENTS + EVENTS_A_SECOND * self.plan.rows * self.plan.job * slowest
         events = 0
         while not (self.over and all(one.over for one in self.people)):
-            if not self.alarms or events > MOST_EVENTS:
+            if not self.alarms or events > most:
                 waiting = "somebody's waiting" if self.over else "the batch"
                 raise BrokenPromiseError(f"{waiting} does not end ({events} events, {self.time:.0f} s)")
             events += 1

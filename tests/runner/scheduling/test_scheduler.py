@@ -304,6 +304,73 @@ def test_ctrl_c_waits_until_a_stuck_host_has_let_go():
     assert table.scheduler.finished
 
 
+def test_time_away_does_not_count_as_standing_still_and_does_not_end_it_either():
+    """Before, a host that hangs and misses an answer now and then was never found out."""
+    table = one_running(patience=replace(SHIPPED, stall=60.0))
+    begun = table.now
+    while not table.closed():
+        assert table.now < begun + 300.0
+        if isinstance(table.asked.get("a"), m.Look):
+            lost = int(table.now) % 20 < 3
+            table.answer("a", m.RequestFailed, Fault("connection", "no answer")) if lost else table.answer(
+                "a", m.Seen, ("1.1",), (), {}
+            )
+        table.tell(None, 2.0)
+    assert table.closed() == [(1, "failed", "stalled")]
+    table = one_running(patience=replace(SHIPPED, stall=60.0))
+    while not isinstance(table.asked.get("a"), m.Look):
+        table.tell(None, 2.0)
+    table.answer("a", m.RequestFailed, Fault("connection", "no answer"))
+    for _ in range(6):
+        table.tell(None, 20.0)
+    table.answer("a", m.Seen, ("1.1",), (), {})
+    assert table.closed() == []
+
+
+def test_a_row_whose_host_crashed_is_tried_alone():
+    """Row 1 or row 2 crashes the host; which, only a run without the other can tell."""
+    table = one_running(rows=3)
+    table.seen("a")
+    table.seen("a", after=SHIPPED.lost_grace)
+    assert table.closed() == [(1, "failed", "crash"), (2, "withdrawn", "")]
+    while isinstance(table.asked.get("a"), m.Post):
+        table.answer("a", m.PostAccepted)
+    assert table.posts()[2:] == [(2, "a"), (3, "a")]
+    table.seen("a", ["2.2"], ["3.1"], after=SHIPPED.rules["crash"].longest)
+    table.seen("a", ["3.1"], ended={"2.2": None})
+    table.answer("a", m.FilesFetched, 2, 2, ())
+    assert table.posts()[4:] == []  # there is room for one, and the row waits for an empty host
+    table.seen("a", ended={"3.1": None})
+    table.answer("a", m.FilesFetched, 3, 1, ())
+    assert table.posts()[4:] == [(1, "a")]
+
+
+def test_a_row_that_has_had_its_last_is_not_tried_again_and_ends_with_what_is_still_open():
+    """Two hosts that die in turn: when one is back, the row's attempt on the other is open, and so for ever."""
+    table = one_running(("a", "b"))
+    table.seen("b")
+    for number in range(2, 40):
+        host, other = ("b", "a") if number % 2 == 0 else ("a", "b")
+        for _ in range(60):  # the other is gone, and its row is given to this one
+            if table.scheduler.finished or isinstance(table.asked.get(host), m.Post):
+                break
+            if isinstance(table.asked.get(other), m.Look):
+                table.answer(other, m.RequestFailed, Fault("connection", "no answer"))
+            if isinstance(table.asked.get(host), m.Look):
+                table.answer(host, m.Seen, (), (), {})
+            table.tell(None, 3.0)
+        if table.scheduler.finished:
+            break
+        table.answer(host, m.PostAccepted)
+        table.seen(host, [f"1.{number}"])
+        for _ in range(2):
+            table.seen(other, after=SHIPPED.lost_grace)
+    crashes = SHIPPED.rules["crash"].retries + 1
+    assert table.scheduler.finished
+    assert [one.row for one in table.notes if isinstance(one, m.RowSetAside)] == [1]
+    assert crashes <= table.closed().count((1, "failed", "crash")) <= crashes + 1
+
+
 def test_progress_is_a_movement():
     table = one_running(patience=replace(SHIPPED, stall=60.0))
     for _ in range(80):
@@ -414,6 +481,28 @@ def test_a_row_is_not_taken_back_for_a_host_that_would_not_get_it():
         table.seen("a", ["1.1"], ["2.1"], has=["mina"])
         table.seen("b", ["3.1"], has=["mina"])
     assert table.posts() == [(1, "a"), (2, "a"), (3, "b")]
+
+
+def test_a_row_whose_subject_was_not_taken_is_not_taken_back_for_the_host_that_did_not_take_it():
+    table = Table(3, ("a", "b"), portraits=3)
+    table.seen("b", has=["mina"])
+    table.answer("b", m.PostAccepted)
+    table.answer("b", m.PostAccepted)
+    table.seen("a")
+    table.answer("a", m.RequestFailed, Fault("subject", "there is another mina"))
+    table.seen("b", ["2.1"], ended={"1.1": None}, has=["mina"])
+    table.answer("b", m.FilesFetched, 1, 1, ())
+    table.tell(None, SHIPPED.rules["subject"].delay)
+    if isinstance(table.asked.get("b"), m.Look):
+        table.answer("b", m.Seen, ("2.1",), (), {}, frozenset(["mina"]))
+    assert table.posts()[-1] == (3, "b")
+    table.answer("b", m.PostAccepted)
+    for _ in range(40):
+        if isinstance(table.asked.get("a"), m.Look):
+            table.answer("a", m.Seen, (), (), {})
+        table.seen("b", ["2.1"], ["3.2"], after=SHIPPED.bring_pause / 20, has=["mina"])
+    assert table.posts()[-1] == (3, "b")
+    assert table.closed() == [(3, "failed", "subject")]
 
 
 def test_a_host_to_which_a_subject_was_brought_is_as_good_as_any():

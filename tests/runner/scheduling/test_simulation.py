@@ -30,6 +30,19 @@ BROKEN_ONCE = {
     1962: "the same, without a pause between the tries",
     2192: "a row that waited behind one that crashes the host was blamed too",
 }
+BROKEN_AMONG_MANY = {
+    70210: "a row was blamed again and again beside one that crashes the host",
+    85974: "the same",
+    94927: "the same",
+    98803: "the same, the row being first in the queue each time",
+    128893: "the same",
+    168735: "the same",
+    91493: "a row went to and fro between a host that has its subject and one that does not take it",
+    117441: "two hosts that died in turn had an attempt at the same row each, and it never had its last",
+    38841: "on a host that hangs each answer that was lost began the stall anew",
+    37380: "no hang: a slow host that forgets fails each row six times",
+    80243: "the same",
+}
 
 
 def broken_of(seeds: range) -> dict[int, tuple[str, Scenario]]:
@@ -45,6 +58,11 @@ def test_every_night_keeps_its_promises(first):
 @pytest.mark.parametrize("seed", BROKEN_ONCE)
 def test_a_night_that_was_broken_once_is_whole(seed):
     night(scenario(seed, people=False))
+
+
+@pytest.mark.parametrize("seed", BROKEN_AMONG_MANY)
+def test_a_night_that_was_broken_among_a_hundred_thousand_is_whole(seed):
+    night(seed)
 
 
 def test_the_smallest_nights_that_were_broken_once_are_whole():
