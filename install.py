@@ -32,8 +32,12 @@ PACK = "portrait-studio"
 PYTHONS = ((3, 10), (3, 13))
 FREE_GB = {"linux": 9, "darwin": 4, "win32": 5}
 # A process a core, at most this many: each has its own ComfyUI, and the tests of one file share what they set up.
+# The files come in the order of tests/conftest.py, the slowest first.
 MOST_PROCESSES = 4
-WHOLE_SUITE = ("-n", "logical", "--maxprocesses", str(MOST_PROCESSES), "--dist", "loadfile")
+WHOLE_SUITE = (
+    *("-n", "logical", "--maxprocesses", str(MOST_PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder"),
+    *("--junitxml", str(STUDIO / "tests.xml")),
+)
 WINDOWS = sys.platform == "win32"
 
 

@@ -31,6 +31,7 @@ def measure(subject: str, photos: int) -> dict:
     command += ["--consent", "--replace", "--out", str(folder), "--json"]
     steps: dict[str, float] = {}
     likeness: list[float] = []
+    trained: dict[str, float] | None = None
     clock = time.monotonic()
     try:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -16,6 +16,7 @@ from portrait_studio.runner.client import host as hosts
 from portrait_studio.runner.demo.studio import model_paths
 
 from .host_parts import wrong
+from .seconds import seconds
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,6 +26,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How fast a machine is, or what else it does, says nothing about the code: no property test is timed.
 hypothesis.settings.register_profile("studio", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("studio")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a process of several, put the files that take longest first: the last ones then end at about the same time."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: -seconds(item.path, ROOT))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from PIL import Image
 
 from .archive import tracked
 from .closure import closure, foreign, imported
+from .seconds import SECONDS
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ("nodes", "portrait", "runner", "service", "trainer", "pocket")
@@ -137,6 +138,10 @@ def test_the_tree_stays_small_enough_to_carry():
     assert sum(sizes.values()) <= 56_000_000
 
 
+def test_the_slow_files_that_come_first_are_there():
+    assert set(SECONDS) <= {file.relative_to(ROOT).as_posix() for file in tracked()}
+
+
 def test_importing_the_package_needs_no_comfyui():
     both = "import portrait_studio.runner.commands.app, portrait_studio.portrait"
     code = f"{both}, sys; assert 'comfy' not in sys.modules"
@@ -180,5 +185,5 @@ def test_a_name_means_one_thing():
 
 
 def test_the_web_files_tell_the_version_of_the_pack():
-    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)[1]
+    (version,) = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
     assert json.loads((ROOT / "web" / "version.json").read_text("utf-8")) == {"version": version}

@@ -7,12 +7,21 @@ import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
+
+
+class FileBody(Protocol):
+    """What is served: bytes, or what can be cut into pieces as they are."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> bytes: ...
 
 
 class FileServer:
     """A web server for one file on 127.0.0.1, with ranges, and with the faults that real ones have."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: FileBody) -> None:
         self.body = body
         self.tag = '"one"'
         self.ranges = True  # whether it answers a Range

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 LOADED = """
 import json, os, sys
@@ -46,11 +46,13 @@ class Run(Protocol):
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs."""
+        ...
 
     def wait(self, timeout: float) -> int:
         """Return the exit code. Raises subprocess.TimeoutExpired."""
+        ...
 
-    def send_signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals, /) -> None:
         """Send a signal, unless it has ended."""
 
 
@@ -60,33 +62,36 @@ class Loaded:
     def __init__(self) -> None:
         command = [sys.executable, "-c", LOADED]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._orders, self._answers = self._process.stdin, self._process.stdout
 
     def __enter__(self) -> Loaded:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.stdin.close()
+        self._orders.close()
         self._process.wait(20)
-        self._process.stdout.close()
+        self._answers.close()
 
     def start(self, command: list[str], folder: Path, words: Path) -> Forked:
         """Start the command (with the interpreter before it) in a folder; what it says on stderr goes to `words`."""
-        self._process.stdin.write(json.dumps([command[2:], str(folder), str(words)]).encode() + b"\n")
-        return Forked(int(self._process.stdout.readline()), self._process)
+        self._orders.write(json.dumps([command[2:], str(folder), str(words)]).encode() + b"\n")
+        return Forked(int(self._answers.readline()), self._answers)
 
 
 class Forked:
     """A run that was forked."""
 
-    def __init__(self, pid: int, parent: subprocess.Popen) -> None:
+    def __init__(self, pid: int, answers: IO[bytes]) -> None:
         self.pid = pid
-        self._parent = parent
+        self._answers = answers
         self._code: int | None = None
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs."""
-        if self._code is None and select.select([self._parent.stdout], [], [], 0)[0]:
-            self._code = int(self._parent.stdout.readline())
+        if self._code is None and select.select([self._answers], [], [], 0)[0]:
+            self._code = int(self._answers.readline())
         return self._code
 
     def wait(self, timeout: float) -> int:

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -235,7 +236,7 @@ def test_a_copy_to_hand_out_carries_no_text_of_the_picture_it_was_made_from(mark
     exif = Image.Exif()
     exif[0x013B], exif[0x010E] = "markuser", "markphoto"
     for name in ("a.png", "a.jpg"):
-        more = {"pnginfo": texts} if name == "a.png" else {"comment": "markhost"}
+        more: dict[str, Any] = {"pnginfo": texts} if name == "a.png" else {"comment": "markhost"}
         Image.new("RGB", (64, 64), "red").save(marked / name, exif=exif, **more)
     answer = invoke("provenance", "mark", marked / "a.png", marked / "a.jpg", "--out", marked / "out")
     assert answer.exit_code == 0, answer.stderr

@@ -14,14 +14,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import uvicorn
+from argon2 import PasswordHasher
 from PIL import Image
 
+from portrait_studio.service.accounts import secrets
 from portrait_studio.service.accounts.making import accept, first_link, invite
 from portrait_studio.service.settings import StudioSettings
 from portrait_studio.service.storage import AccountRow
 from portrait_studio.service.work import OwnHosts, Studio
 
 PASSWORD = "a sentence is a good one"  # noqa: S105
+
+
+@pytest.fixture(scope="session", autouse=True)
+def real_hash() -> Iterator[str]:
+    """What a password is kept as. Tests hash with Argon2 at its least, or that would be most of what they do."""
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        real = secrets._NOBODY
+        patch.setattr(secrets, "_HASHER", quick)
+        patch.setattr(secrets, "_NOBODY", quick.hash(secrets.new_secret()))
+        yield real
 
 
 class MovedClock:

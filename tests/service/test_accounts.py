@@ -5,9 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from argon2 import extract_parameters, profiles
 from sqlalchemy import select
 
-from portrait_studio.service.accounts import first_link, holder_of, invite, make_token, seen, sign_out, signed_in
+from portrait_studio.service.accounts import (
+    first_link,
+    holder_of,
+    invite,
+    make_token,
+    seen,
+    sign_out,
+    signed_in,
+)
 from portrait_studio.service.accounts.logins import begin, sign_in
 from portrait_studio.service.accounts.making import accept, change_password
 from portrait_studio.service.errors import StudioError
@@ -59,11 +68,12 @@ def test_an_invitation_ends_with_its_time_and_survives_a_bad_password(studio, op
         accept(session, secret, "anna", PASSWORD, "en", clock())
 
 
-def test_passwords_are_argon2_and_no_secret_is_on_the_disk(studio, anna, tmp_path, clock):
+def test_passwords_are_argon2_and_no_secret_is_on_the_disk(studio, anna, tmp_path, clock, real_hash):
     login = attempt(studio, "anna", PASSWORD)
     with studio.database.session() as session:
         _, token = make_token(session, session.get_one(AccountRow, anna.id), "a script", ["read"], clock())
     assert anna.password.startswith("$argon2id$")
+    assert extract_parameters(real_hash) == profiles.RFC_9106_LOW_MEMORY
     kept = everything_below(tmp_path)
     for secret in (PASSWORD, login.secret, token):
         assert secret.encode() not in kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Studio(ScriptedHost):
         return found
 
 
-def run(tmp_path: Path, hosts: list[Studio], *arguments: str) -> Any:
+def run(tmp_path: Path, hosts: Sequence[ScriptedHost], *arguments: str) -> Any:
     graph = tmp_path / "prompt.json"
     graph.write_text(json.dumps(PROMPT), "utf-8")
     addresses = [part for host in hosts for part in ("--host", host.url)]

@@ -17,6 +17,7 @@ from portrait_studio.runner.client.errors import (
 )
 from portrait_studio.runner.client.follower import Follower
 from portrait_studio.runner.client.messages import Begun, Cached, Ended, Executing
+from portrait_studio.runner.client.outcome import Outcome
 from tests.closure import imported
 
 CLIENT = Path(__file__).parents[3] / "runner" / "client"
@@ -63,10 +64,15 @@ class Desk:
         queue = (list(running), list(pending)) if look.queue else None
         return self.tell(following.PromptSeen(look.serial, queue, entry))
 
-    def ended(self) -> following.End | following.GiveUp:
+    def outcome(self) -> Outcome:
         last = self.done[-1]
-        assert isinstance(last, following.End | following.GiveUp)
-        return last
+        assert isinstance(last, following.End)
+        return last.outcome
+
+    def error(self) -> Exception:
+        last = self.done[-1]
+        assert isinstance(last, following.GiveUp)
+        return last.error
 
 
 def test_the_end_is_looked_for_at_once_and_the_history_has_the_last_word():
@@ -79,7 +85,7 @@ def test_the_end_is_looked_for_at_once_and_the_history_has_the_last_word():
     desk.tell(following.PromptSeen(desk.follower._serial, None, None))
     assert desk.follower.wake() < 0.01
     desk.see(entry=SUCCESS)
-    assert desk.ended().outcome.state == "success"
+    assert desk.outcome().state == "success"
     kinds = [one.kind for one in desk.done if isinstance(one, following.Tell)]
     assert kinds[-2:] == [events.NodeStarted, events.NodeFinished]
 
@@ -110,7 +116,7 @@ def test_a_host_that_is_away_is_told_once_and_given_up_after_the_patience():
     while not desk.follower.over:
         desk.tell(following.PromptNotSeen(desk.look().serial, ConnectionLostError("no answer")))
     assert 10.0 < desk.now < 12.0
-    assert isinstance(desk.ended().error, HostError)
+    assert isinstance(desk.error(), HostError)
     assert [one.kind for one in desk.done if isinstance(one, following.Tell)] == [events.HostAway]
 
 
@@ -118,7 +124,7 @@ def test_a_job_in_neither_queue_nor_history_is_lost_after_the_grace_and_not_befo
     desk = Desk()
     while not desk.follower.over:
         desk.see()
-    assert isinstance(desk.ended().error, LostError)
+    assert isinstance(desk.error(), LostError)
     assert 3.0 < desk.now < 8.0
 
 
@@ -131,7 +137,7 @@ def test_time_that_is_up_cancels_the_job_and_says_what_came_of_it(gone, words):
         if desk.follower._asked is not None:
             desk.tell(following.PromptSeen(desk.follower._serial, ([], ["mine"]), None))
     desk.tell(following.CancelTried(gone))
-    error = desk.ended().error
+    error = desk.error()
     assert isinstance(error, JobTimeoutError)
     assert words in str(error)
     assert "still waiting after 5 s" in str(error)
@@ -140,12 +146,12 @@ def test_time_that_is_up_cancels_the_job_and_says_what_came_of_it(gone, words):
 def test_what_is_not_comfyui_is_not_waited_for():
     desk = Desk()
     desk.tell(following.PromptNotSeen(desk.look().serial, NotComfyUIError("something else")))
-    assert isinstance(desk.ended().error, NotComfyUIError)
+    assert isinstance(desk.error(), NotComfyUIError)
 
 
 def test_after_its_end_it_wants_nothing():
     desk = Desk()
     desk.see(entry=SUCCESS)
     desk.tell(None, 1.0)
-    assert isinstance(desk.ended(), following.End)
+    assert isinstance(desk.done[-1], following.End)
     assert desk.tell(following.MessageHeard(Executing("mine", "1", "1")), 1.0) == []

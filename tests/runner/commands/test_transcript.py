@@ -15,7 +15,7 @@ from portrait_studio.runner.demo import example_photos
 from tests.runner.command import invoke
 
 ROOT = Path(__file__).parents[3]
-TRANSCRIPT = re.search(r"```console\n(.*?)```", (ROOT / "docs" / "runner.md").read_text("utf-8"), re.DOTALL)[1]
+TRANSCRIPT = re.findall(r"```console\n(.*?)```", (ROOT / "docs" / "runner.md").read_text("utf-8"), re.DOTALL)[0]
 ADDRESS = "http://127.0.0.1:8188"
 VERSION = "0.3.75"  # of the ComfyUI that was asked when it was written
 # The run as short as it can be: what it prints is the same.

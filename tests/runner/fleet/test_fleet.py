@@ -113,7 +113,8 @@ def all_once(over: dict, count: int, hosts: list[ScriptedHost], shared: Path, ba
 
 def test_a_training_goes_anywhere_and_its_renders_follow_and_redis_may_restart(redis, worker, driver, tmp_path):
     with ScriptedHost(seconds=1.0) as one, ScriptedHost(seconds=1.0) as other:
-        worker("one", one.url), worker("other", other.url)
+        worker("one", one.url)
+        worker("other", other.url)
 
         def restart() -> None:
             while len(one.posted) + len(other.posted) < 4:
@@ -162,7 +163,8 @@ def test_a_worker_killed_in_mid_job_loses_nothing_and_its_row_is_fetched_from_th
 
 def test_a_job_that_outlasts_the_visibility_timeout_is_rendered_once(worker, driver, tmp_path):
     with ScriptedHost(seconds=25.0) as one, ScriptedHost(seconds=25.0) as other:
-        worker("one", one.url, visibility=2.0), worker("other", other.url, visibility=2.0)
+        worker("one", one.url, visibility=2.0)
+        worker("other", other.url, visibility=2.0)
         over = driver.run(rows(1), timeout=400)
         all_once(over, 1, [one, other], tmp_path / "shared")
         assert len(one.posted) + len(other.posted) == 1

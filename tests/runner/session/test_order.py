@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from portrait_studio.portrait.poses import library as poses
 from portrait_studio.portrait.tones import library as tones
+from portrait_studio.runner.client import Client
 from portrait_studio.runner.graph import located
 from portrait_studio.runner.jobs import build
 from portrait_studio.runner.session import SessionError, SessionOrder, Wish, choose_checkpoint, defaults_for
@@ -18,8 +20,8 @@ from portrait_studio.trainer import settings
 POCKET, REAL, OTHER = "pocket.safetensors", "SD1.5/real.safetensors", "other.safetensors"
 
 
-class Host:
-    """What `resolve` asks a client."""
+class Host(Client):
+    """A client of no host, which knows what `resolve` asks."""
 
     def __init__(self, checkpoints=(POCKET,), subjects=("none",)) -> None:
         declared = {"input": {"required": {"subject": ["COMBO", {"options": list(subjects)}]}}}
@@ -29,7 +31,7 @@ class Host:
         assert folder == "checkpoints"
         return self.checkpoints
 
-    def object_info(self) -> dict:
+    def object_info(self) -> dict[str, Any]:
         return self.info
 
 

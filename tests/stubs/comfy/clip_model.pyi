@@ -1,0 +1,7 @@
+from typing import Any
+
+from torch import nn
+
+class CLIPLayer(nn.Module):
+    def __init__(self, *given: Any, **named: Any) -> None: ...
+    def __getattr__(self, name: str) -> Any: ...

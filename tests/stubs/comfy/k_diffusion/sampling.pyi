@@ -1,0 +1,6 @@
+from typing import Any
+
+import torch
+
+def get_sigmas_karras(n: int, sigma_min: float, sigma_max: float) -> torch.Tensor: ...
+def sample_dpmpp_2m(model: Any, x: torch.Tensor, sigmas: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor: ...

@@ -1,0 +1,6 @@
+from typing import Any
+
+import torch
+
+def calculate_weight(patches: Any, weight: torch.Tensor, key: str, **named: Any) -> torch.Tensor: ...
+def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,5 @@
+from typing import Any
+
+disable_weight_init: Any
+
+def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,6 @@
+from typing import Any
+
+def load_lora_for_models(
+    model: Any, clip: Any, lora: dict[str, Any], strength_model: float, strength_clip: float
+) -> tuple[Any, Any]: ...
+def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,6 @@
+from typing import Any
+
+SD15: Any
+SDXL: Any
+
+def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,5 @@
+from typing import Any
+
+ComfyExtension: Any
+io: Any
+ui: Any

@@ -1,0 +1,4 @@
+from typing import Any
+
+CLIPTextConfig: Any
+CLIPTextModel: Any
