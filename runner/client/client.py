@@ -16,7 +16,7 @@ from .errors import AddressError, ConnectionLostError, HostError, RefusedError, 
 from .follower import Follower
 from .host import LocalHost
 from .http import Answer
-from .messages import Executing, Message, PreviewFrame
+from .messages import Executing, Message, PreviewFrame, Said
 from .naming import title_of
 from .outcome import Outcome
 from .refusal import describe
@@ -192,7 +192,7 @@ class Client(HostApi):
         prompt_id = message.prompt_id
         if prompt_id in self._waiting:  # news of prompts without a client id goes to every socket
             self._waiting[prompt_id].take(following.MessageHeard(message))
-        elif prompt_id is None and isinstance(message, Executing | PreviewFrame):
+        elif prompt_id is None and isinstance(message, Executing | PreviewFrame | Said):
             # After a reconnect the host sends `executing` again, without its id, to the client whose prompt runs.
             running = [one for one in self._waiting.values() if one.follower.running]
             if len(running) == 1 and not (isinstance(message, Executing) and message.node is None):

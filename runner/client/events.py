@@ -28,7 +28,8 @@ class Event:
 
     def to_json(self) -> str:
         """Return the event as one line of JSON, without the newline."""
-        return json.dumps({"event": self.key} | asdict(self), ensure_ascii=False)
+        told = {key: value for key, value in asdict(self).items() if not isinstance(value, bytes)}
+        return json.dumps({"event": self.key} | told, ensure_ascii=False)
 
 
 Listener = Callable[[Event], None]
@@ -100,11 +101,21 @@ class NodeFinished(Event, key="node_finished"):
 
 @dataclass(frozen=True, kw_only=True)
 class Preview(Event, key="preview"):
-    """A node has sent a preview picture of `size` bytes; the picture itself is not in the stream."""
+    """A node has sent a preview picture of `size` bytes; the picture itself is not in the stream of JSON."""
 
     node: str
     media_type: str
     size: int
+    picture: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSaid(Event, key="node_said"):
+    """A node of the pack says what it does; a training has a `curve` too, (step, likeness) of what was judged."""
+
+    node: str
+    text: str
+    curve: list[tuple[float, float]]
 
 
 @dataclass(frozen=True, kw_only=True)

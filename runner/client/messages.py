@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from .limits import most
 from .wire import parse
 
 _PREVIEW, _TEXT, _PREVIEW_WITH_METADATA = 1, 3, 4  # binary frames, comfyui-client protocol: big-endian u32 kind
@@ -67,6 +68,16 @@ class PreviewFrame(Message):
     node: str = ""
     media_type: str = ""
     size: int = 0
+    picture: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
+class Said(Message):
+    """A node of the pack says what it does; `curve` is (step, likeness) of what a training has judged."""
+
+    node: str = ""
+    text: str = ""
+    curve: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,7 @@ def read_binary(data: bytes) -> Message | None:
         (kind,) = struct.unpack_from(">I", data)
         (number,) = struct.unpack_from(">I", data, 4)
         if kind == _PREVIEW:
-            return PreviewFrame(None, "", _MEDIA_TYPES.get(number, ""), len(data) - 8)
+            return PreviewFrame(None, "", _MEDIA_TYPES.get(number, ""), len(data) - 8, data[8:])
         if kind != _PREVIEW_WITH_METADATA:
             return Message() if kind == _TEXT else None
         facts = parse(data[8 : 8 + number])
@@ -111,8 +122,8 @@ def read_binary(data: bytes) -> Message | None:
         return None
     given = facts.get("prompt_id")
     node = _name(facts.get("display_node_id")) or _name(facts.get("node_id"))
-    size = max(0, len(data) - 8 - number)
-    return PreviewFrame(given if isinstance(given, str) else None, node, _text(facts.get("image_type")), size)
+    picture, prompt_id = data[8 + number :], given if isinstance(given, str) else None
+    return PreviewFrame(prompt_id, node, _text(facts.get("image_type")), len(picture), picture)
 
 
 def _of(kind: Any, body: dict[str, Any], prompt_id: str | None) -> Message:
@@ -127,14 +138,23 @@ def _of(kind: Any, body: dict[str, Any], prompt_id: str | None) -> Message:
         node = None if body.get("node") is None else _name(body["node"])
         return Executing(prompt_id, node, _name(body.get("display_node")) or node)
     if kind == "progress":
-        value, most = _number(body.get("value")), _number(body.get("max"))
-        if value is not None and most is not None:
-            return NodeStep(prompt_id, _name(body.get("node")), value, most)
+        value, end = _number(body.get("value")), _number(body.get("max"))
+        if value is not None and end is not None:
+            return NodeStep(prompt_id, _name(body.get("node")), value, end)
     if kind == "execution_error":
         return NodeError(prompt_id, _name(body.get("node_id")), _text(body.get("exception_message")))
+    if kind == "portrait_studio.said":
+        return Said(prompt_id, _name(body.get("node")), _text(body.get("text"))[: most("words")], _curve(body))
     if kind in ("execution_success", "execution_interrupted"):
         return Ended(prompt_id)
     return Message(prompt_id)
+
+
+def _curve(body: dict[str, Any]) -> tuple[tuple[float, float], ...]:
+    told = body.get("curve")
+    points = [one for one in told[: most("waiting")] if isinstance(one, list)] if isinstance(told, list) else []
+    numbers = [tuple(map(_number, point)) for point in points if len(point) == 2]
+    return tuple((step, score) for step, score in numbers if step is not None and score is not None)
 
 
 def _number(value: Any) -> float | None:

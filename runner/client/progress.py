@@ -8,7 +8,7 @@ from typing import Any
 
 from . import events
 from .limits import most
-from .messages import Begun, Cached, Ended, Executing, Message, NodeError, NodeStep, PreviewFrame
+from .messages import Begun, Cached, Ended, Executing, Message, NodeError, NodeStep, PreviewFrame, Said
 
 
 @dataclass
@@ -56,7 +56,10 @@ class JobProgress:
             self._step(message)
         elif isinstance(message, PreviewFrame):
             node = message.node or self.node or ""
-            self.tell(events.Preview, {"node": node, "media_type": message.media_type, "size": message.size})
+            facts = {"media_type": message.media_type, "size": message.size, "picture": message.picture}
+            self.tell(events.Preview, {"node": node, **facts})
+        elif isinstance(message, Said):
+            self.tell(events.NodeSaid, {"node": message.node, "text": message.text, "curve": list(message.curve)})
         elif isinstance(message, NodeError) and len(self.errors) < most("waiting"):
             self.errors.append(message)  # not the end: a blocked node says this in mid-run, and the job succeeds
         elif isinstance(message, Ended):

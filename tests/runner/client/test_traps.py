@@ -24,6 +24,7 @@ from portrait_studio.runner.client.errors import (
     PromptError,
     RefusedError,
 )
+from portrait_studio.runner.client.messages import read_text
 from portrait_studio.runner.jobs.job import Job, job_id, run, upload_photos
 from portrait_studio.runner.jobs.prepare import prepare_prompt
 from portrait_studio.runner.jobs.result import MissingError, NodeFailedError, StoppedError
@@ -338,8 +339,31 @@ def test_trap_14_previews_may_be_larger_than_a_mebibyte(client, fresh):
     prompt["1"] = {"class_type": "LoadImage", "inputs": {"image": client.upload("noise.png", picture)}}
     prompt["8"] = {"class_type": "SaveImageWebsocket", "inputs": {"images": ["1", 0]}}
     assert client.follow(client.submit(prompt, listener=heard.append)).state == "success"
-    assert max(event.size for event in heard if isinstance(event, events.Preview)) > 1 << 20
+    shown = max((event for event in heard if isinstance(event, events.Preview)), key=lambda event: event.size)
+    assert len(shown.picture) == shown.size > 1 << 20
+    assert '"picture"' not in shown.to_json()
     assert client.stream.openings == 1
+
+
+def test_what_a_node_of_the_pack_says_while_it_works_is_heard(client):
+    heard: list[events.Event] = []
+    prompt = {
+        "1": {"class_type": "PortraitLoadPhotos", "inputs": {"folder": "examples/nora", "files": "", "max_photos": 2}},
+        "2": {"class_type": "PortraitPhotoReport", "inputs": {"images": ["1", 0], "names": ["1", 1], "least": 1}},
+        "3": {"class_type": "PreviewImage", "inputs": {"images": ["2", 2]}},
+    }
+    prompt["2"]["inputs"] |= {"min_face": 40 + int(time.time()) % 24, "max_yaw": 75, "min_sharpness": 0.01}
+    assert client.follow(client.submit(prompt, listener=heard.append)).state == "success"
+    said = [event for event in heard if isinstance(event, events.NodeSaid)]
+    assert [(one.node, one.text, one.curve) for one in said][-1] == ("2", "Looking at photo 2 of 2", [])
+
+
+def test_a_curve_is_taken_where_it_is_one():
+    told = {"node": "7", "text": "Training", "curve": [[0, 0.1], [20, 0.42], "no", [1], [2, "x"], [3, None]]}
+    message = read_text(json.dumps({"type": "portrait_studio.said", "data": told}).encode())
+    assert (message.node, message.text, message.curve) == ("7", "Training", ((0, 0.1), (20, 0.42)))
+    nothing = read_text(b'{"type": "portrait_studio.said", "data": {"node": 3, "curve": 5}}')
+    assert (nothing.node, nothing.text, nothing.curve) == ("3", "", ())
 
 
 def test_trap_15_a_misspelt_input_is_refused_with_the_nearest_right_name(client, fresh, host):
