@@ -1,14 +1,25 @@
-"""Photos judged in this process, so that a verdict takes seconds while a host trains for an hour."""
+"""Photos judged beside the hosts, so that a verdict takes seconds while one of them trains for an hour.
+
+In a process of its own: while torch is loaded, and while it works, a process answers no browser.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import queue
+import subprocess
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
+from ...portrait.errors import PortraitError
+from ...portrait.processes import own_group
 from ..storage import PersonRow, PhotoRow
 from .photos import photos_of
 from .studio import Studio
@@ -17,12 +28,79 @@ PhotoJudge = Callable[[Sequence[Path], Sequence[str]], dict[str, Any]]
 """Returns the report on photo files of the given names, as PhotoReport.as_dict does."""
 
 
+class JudgingError(PortraitError):
+    """Photos could not be judged."""
+
+    key = "judging"
+
+
 def judge_files(files: Sequence[Path], names: Sequence[str]) -> dict[str, Any]:
     """Return the photo report; needs torch, which is loaded at the first call. Raises PortraitError."""
     from ...portrait import report
     from ...portrait.originals import open_photo
 
     return report.judge([open_photo(file) for file in files], names).as_dict()
+
+
+class JudgeProcess:
+    """Judges in a process that starts with the first photos, keeps torch loaded, and ends with this one."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+
+    def __call__(self, files: Sequence[Path], names: Sequence[str]) -> dict[str, Any]:
+        """Return the photo report. Raises PortraitError; when the process ended, the next call starts another."""
+        if self._process is None or self._process.poll() is not None:
+            command = [sys.executable, "-c", f"from {__name__} import serve_judging; serve_judging()"]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **own_group()
+            )
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps([list(map(str, files)), list(names)]) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+        except OSError:
+            answer = ""
+        if not answer.endswith("\n"):
+            self.close()
+            raise JudgingError("The process that looks at photos has ended; it is started again.")
+        told = json.loads(answer)
+        if "error" in told:
+            raise JudgingError(told["error"])
+        return told
+
+    def close(self) -> None:
+        """End the process; what it is at is not answered."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+
+def serve_judging() -> None:
+    """Judge what is asked for on standard input, a line of JSON each, until it ends."""
+    asked: queue.Queue[str] = queue.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            asked.put(line)
+        os._exit(0)  # whoever asked has ended, and nobody wants what is under way
+
+    out, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
+    threading.Thread(target=read, daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(5)  # pages come first
+    while True:
+        files, names = json.loads(asked.get())
+        try:
+            answer = judge_files([Path(file) for file in files], names)
+        except PortraitError as error:
+            answer = {"error": str(error)}
+        out.write(json.dumps(answer) + "\n")
+        out.flush()
 
 
 def judge_waiting(studio: Studio, judge: PhotoJudge) -> bool:

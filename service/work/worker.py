@@ -10,7 +10,7 @@ from pathlib import Path
 from ...portrait.errors import PortraitError
 from ..people import erase, purge
 from .hosts import OwnHosts
-from .judging import PhotoJudge, judge_files, judge_waiting
+from .judging import JudgeProcess, PhotoJudge, judge_waiting
 from .running import claim, recover, work
 from .studio import Studio
 
@@ -30,10 +30,12 @@ class Worker:
         studio: Studio,
         hosts: OwnHosts,
         scratch: Path,
-        judge: PhotoJudge = judge_files,
+        judge: PhotoJudge | None = None,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.studio, self.hosts, self.scratch, self.judge, self.say = studio, hosts, scratch, judge, say
+        self.studio, self.hosts, self.scratch, self.say = studio, hosts, scratch, say
+        self._own_judge = JudgeProcess()
+        self.judge = judge or self._own_judge
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -48,6 +50,7 @@ class Worker:
     def stop(self, seconds: float = 10.0) -> None:
         """Stop looking for work, and wait for what is under way for so many seconds at most."""
         self._stop.set()
+        self._own_judge.close()
         end = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
@@ -58,7 +61,8 @@ class Worker:
             try:
                 pause = task()
             except (PortraitError, OSError) as error:
-                self.say(f"The worker goes on after this: {error}")
+                if not self._stop.is_set():
+                    self.say(f"The worker goes on after this: {error}")
                 pause = AWAY
             self._stop.wait(pause)
 

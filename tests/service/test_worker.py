@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 import uuid
 
+import psutil
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portrait_studio.portrait import provenance
 from portrait_studio.portrait.places import ROOT
@@ -27,7 +29,7 @@ from portrait_studio.service.work import (
     upright,
 )
 from portrait_studio.service.work.hosts import prompt_of
-from portrait_studio.service.work.judging import judge_files, judge_waiting
+from portrait_studio.service.work.judging import JudgeProcess, judge_files, judge_waiting
 from portrait_studio.service.work.running import claim, keep, recover, work
 
 from .conftest import photo
@@ -91,6 +93,30 @@ def test_photos_of_a_person_are_judged_for_real_and_the_report_says_what_is_miss
         assert states["6.jpg"] == "refused"
         assert next(row for row in rows if row.name == "6.jpg").reason == "no face found"
         assert session.get_one(PersonRow, person).report["rejected"] >= 1
+
+
+def test_photos_are_judged_in_a_process_that_is_started_again_after_its_end(studio, anna):
+    new(studio, anna, [EXAMPLES[0].read_bytes(), photo()])
+    judge = JudgeProcess()
+    loaded = "torch" in sys.modules
+    try:
+        assert judge_waiting(studio, judge)
+        assert ("torch" in sys.modules) == loaded
+        (first,) = psutil.Process().children()
+        first.kill()
+        first.wait()
+        with studio.database.session() as session:
+            states = {row.name: row.state for row in session.scalars(select(PhotoRow))}
+            assert states == {"0.jpg": "accepted", "1.jpg": "refused"}
+            session.execute(update(PhotoRow).values(state="waiting"))
+        assert judge_waiting(studio, judge)
+        with studio.database.session(reading=True) as session:
+            assert {row.name: row.state for row in session.scalars(select(PhotoRow))} == states
+        (second,) = psutil.Process().children()
+        assert second.pid != first.pid
+    finally:
+        judge.close()
+    assert not psutil.Process().children()
 
 
 def test_a_photo_that_comes_while_others_are_judged_is_judged_with_them(studio, anna):
