@@ -28,12 +28,6 @@ PhotoJudge = Callable[[Sequence[Path], Sequence[str]], dict[str, Any]]
 """Returns the report on photo files of the given names, as PhotoReport.as_dict does."""
 
 
-class JudgingError(PortraitError):
-    """Photos could not be judged."""
-
-    key = "judging"
-
-
 def judge_files(files: Sequence[Path], names: Sequence[str]) -> dict[str, Any]:
     """Return the photo report; needs torch, which is loaded at the first call. Raises PortraitError."""
     from ...portrait import report
@@ -66,10 +60,10 @@ class JudgeProcess:
             answer = ""
         if not answer.endswith("\n"):
             self.close()
-            raise JudgingError("The process that looks at photos has ended; it is started again.")
+            raise PortraitError("The process that looks at photos has ended; it is started again.")
         told = json.loads(answer)
         if "error" in told:
-            raise JudgingError(told["error"])
+            raise PortraitError(told["error"])
         return told
 
     def close(self) -> None:
