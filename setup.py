@@ -10,7 +10,7 @@ from setuptools.command.build_py import build_py
 ROOT = "portrait_studio"
 # The command line and what it imports. The nodes are published through the Registry: they need a ComfyUI around them.
 PARTS = ("runner", "portrait", "trainer", "service")
-DATA = ("json", "toml", "sql", "safetensors", "html", "css", "js", "svg", "mako", "LICENSE")
+DATA = ("json", "toml", "sql", "safetensors", "html", "css", "js", "svg", "webp", "mako", "LICENSE")
 GRAPHS = ("workflows/*.json", "workflows/*.jpg", "workflows/api/*.json")
 
 

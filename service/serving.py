@@ -22,8 +22,8 @@ from .settings import StudioSettings
 from .storage import AccountRow
 from .work import OwnHosts, Studio, Worker
 
-MOST_AT_ONCE = 200
-"""Connections; what comes beyond is answered 503 at once instead of waiting for ever."""
+MOST_AT_ONCE = 2000
+"""Connections, of which a browser keeps up to six; what comes beyond is answered 503 at once instead of waiting."""
 
 
 def serve(

@@ -102,7 +102,11 @@ class NewSession(Shape):
 
 
 class JobShape(Shape):
-    """A job; `place` is its place in the queue, 1 is next and 0 that it does not wait."""
+    """A job; `place` is its place in the queue, 1 is next and 0 that it does not wait.
+
+    `left` are the seconds until it is done, where that can be told. A training has a `curve`, (step, likeness), and
+    `sample`, the id of its newest picture.
+    """
 
     id: str
     session: str
@@ -114,6 +118,9 @@ class JobShape(Shape):
     settings: dict[str, Any]
     created: datetime
     seconds: float | None
+    left: float | None
+    curve: list[tuple[float, float]]
+    sample: str
 
 
 class SessionShape(Shape):
@@ -126,12 +133,23 @@ class SessionShape(Shape):
     jobs: list[JobShape]
 
 
+class AnotherLook(Shape):
+    """What shall be otherwise when a portrait is ordered once more; what is left out stays as it was."""
+
+    pose: LookName = ""
+    tone: LookName = ""
+
+
 class PictureShape(Shape):
-    """A portrait after a stage of its graph; `likeness` is a cosine, -1..1, or nothing where nobody measured."""
+    """A portrait after a stage of its graph; `look` has its pose, tone and seed.
+
+    `likeness` is a cosine, -1..1, or nothing where nobody measured.
+    """
 
     id: str
     subject: str
     job: str
+    look: dict[str, Any]
     stage: str
     place: int
     likeness: float | None

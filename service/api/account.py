@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import IO, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import StreamingResponse
 from sqlalchemy import func, select
 
 from ..accounts import invite, make_token
@@ -26,21 +24,11 @@ from ..shapes import (
 )
 from ..storage import AccountRow, AuditRow, JobRow, PhotoRow, PictureRow, TokenRow
 from ..work.queue import waiting
+from .answers import ZipFile
 from .callers import Deletes, Operates, Reads, Works
 from .shaping import account_shape
 
 router = APIRouter(tags=["account"])
-
-
-class ZipFile(StreamingResponse):
-    """A zip, open at its beginning, as it is read."""
-
-    media_type = "application/zip"
-
-    def __init__(self, packed: IO[bytes], status_code: int = 200) -> None:
-        self.packed = packed
-        named = {"content-disposition": 'attachment; filename="my-data.zip"'}
-        super().__init__(iter(partial(packed.read, 65_536), b""), status_code, named)
 
 
 @router.get("/account")
@@ -52,7 +40,7 @@ def show_account(caller: Reads) -> OwnAccount:
 @router.post("/account/export", response_class=ZipFile)
 def export_account(caller: Deletes) -> ZipFile:
     """Return all that is known of one's people, as a zip."""
-    return ZipFile(export(caller.session, caller.studio.blobs, caller.account, caller.now))
+    return ZipFile(export(caller.session, caller.studio.blobs, caller.account, caller.now), "my-data.zip")
 
 
 @router.delete("/account", status_code=204)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from ..client import Content, Operations
 from ..shapes import PhotoTaken
-from .account import ZipFile
+from .answers import ZipFile
 from .app import ROUTERS
 from .callers import Caller
 from .subjects import photo_taken

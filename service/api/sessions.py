@@ -12,11 +12,12 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
-from ..people import delete_picture, mine
-from ..shapes import JobShape, NewSession, PictureShape, Presets, SessionShape
-from ..storage import JobRow, NewsRow, PersonRow, PictureRow, SittingRow
-from ..work import ChosenLooks, Studio, again, cancel, cancel_all, order, place_in_queue, poses, samples, tones
+from ..people import delete_picture, mine, packed_portraits
+from ..shapes import AnotherLook, JobShape, NewSession, PictureShape, Presets, SessionShape
+from ..storage import SAMPLE, JobRow, NewsRow, PersonRow, PictureRow, SittingRow
+from ..work import ChosenLooks, Studio, again, cancel, cancel_all, order, outlook, poses, samples, tones
 from ..work.ordering import OPEN
+from .answers import ZipFile
 from .callers import Deletes, Reads, Works
 from .idempotency import IdempotencyKey, once
 from .shaping import job_shape, picture_shape, session_shape
@@ -30,6 +31,7 @@ _EVENT_SHAPE = {
     "required": ["event", "data"],
 }
 _AN_EVENT = {"responses": {"200": {"content": {"text/event-stream": {"schema": _EVENT_SHAPE}}}}}
+THE_SAME = AnotherLook()
 LOOK = 1.0
 """Seconds between two looks for news."""
 LONGEST = 3600.0
@@ -62,13 +64,13 @@ def list_presets(caller: Reads) -> Presets:
 
 @router.get("/presets/poses/{pose}/picture", response_class=WebpFile)
 def pose_picture(pose: str, caller: Reads) -> WebpFile:
-    """Return the map of a pose."""
+    """Return a portrait in a pose."""
     return WebpFile(samples.pose(pose))
 
 
 @router.get("/presets/tones/{tone}/picture", response_class=WebpFile)
 def tone_picture(tone: str, caller: Reads) -> WebpFile:
-    """Return an example photo in a tone."""
+    """Return a portrait in a tone."""
     return WebpFile(samples.tone(tone))
 
 
@@ -81,7 +83,7 @@ def add_session(subject: str, body: NewSession, caller: Works, key: IdempotencyK
         wanted = ChosenLooks(body.poses, body.tones, body.count, body.seed)
         sitting = order(caller.session, person, wanted, caller.now)
         caller.session.flush()
-        return session_shape(caller.session, sitting)
+        return session_shape(caller.session, sitting, outlook(caller.session, caller.now))
 
     return once(caller, key, f"sessions of {subject}", body, work)
 
@@ -90,13 +92,16 @@ def add_session(subject: str, body: NewSession, caller: Works, key: IdempotencyK
 def list_sessions(caller: Reads) -> list[SessionShape]:
     """Return all sessions with their jobs, the newest first."""
     rows = select(SittingRow).where(SittingRow.owner_id == caller.id).order_by(SittingRow.created.desc()).limit(100)
-    return [session_shape(caller.session, row) for row in caller.session.scalars(rows)]
+    ahead = outlook(caller.session, caller.now)
+    return [session_shape(caller.session, row, ahead) for row in caller.session.scalars(rows)]
 
 
 @router.get("/sessions/{session}")
 def show_session(session: str, caller: Reads) -> SessionShape:
     """Return a session with its jobs, their places in the queue and their progress."""
-    return session_shape(caller.session, mine(caller.session, SittingRow, session, caller.id))
+    return session_shape(
+        caller.session, mine(caller.session, SittingRow, session, caller.id), outlook(caller.session, caller.now)
+    )
 
 
 @router.get("/sessions/{session}/events", response_class=Events, openapi_extra=_AN_EVENT)
@@ -112,14 +117,14 @@ def cancel_session(session: str, caller: Works) -> SessionShape:
     """Cancel every job of a session that has not ended."""
     row = mine(caller.session, SittingRow, session, caller.id)
     cancel_all(caller.session, row, caller.now)
-    return session_shape(caller.session, row)
+    return session_shape(caller.session, row, outlook(caller.session, caller.now))
 
 
 @router.get("/jobs/{job}")
 def show_job(job: str, caller: Reads) -> JobShape:
     """Return a job."""
     row = mine(caller.session, JobRow, job, caller.id)
-    return job_shape(row, place_in_queue(caller.session, row))
+    return job_shape(caller.session, row, outlook(caller.session, caller.now))
 
 
 @router.post("/jobs/{job}/cancel")
@@ -127,22 +132,31 @@ def cancel_job(job: str, caller: Works) -> JobShape:
     """Cancel a job that waits or runs."""
     row = mine(caller.session, JobRow, job, caller.id)
     cancel(caller.session, row, caller.now)
-    return job_shape(row, 0)
+    return job_shape(caller.session, row, outlook(caller.session, caller.now))
 
 
 @router.get("/subjects/{subject}/pictures")
 def list_pictures(subject: str, caller: Reads) -> list[PictureShape]:
     """Return a subject's portraits after every stage, the most alike first."""
     person = mine(caller.session, PersonRow, subject, caller.id)
-    rows = select(PictureRow).where(PictureRow.person_id == person.id)
-    ranked = rows.order_by(PictureRow.likeness.desc().nulls_last(), PictureRow.created, PictureRow.id)
-    return [picture_shape(row) for row in caller.session.scalars(ranked)]
+    rows = select(PictureRow, JobRow.settings).join(JobRow, JobRow.id == PictureRow.job_id)
+    portraits = rows.where(PictureRow.person_id == person.id, PictureRow.stage != SAMPLE)
+    ranked = portraits.order_by(PictureRow.likeness.desc().nulls_last(), PictureRow.created, PictureRow.id)
+    return [picture_shape(row, look) for row, look in caller.session.execute(ranked)]
+
+
+@router.get("/subjects/{subject}/pictures/archive", response_class=ZipFile)
+def pictures_archive(subject: str, caller: Reads) -> ZipFile:
+    """Return a subject's portraits after their last stage as a zip, the most alike first."""
+    person = mine(caller.session, PersonRow, subject, caller.id)
+    return ZipFile(packed_portraits(caller.session, caller.studio.blobs, person), "portraits.zip")
 
 
 @router.get("/pictures/{picture}")
 def show_picture(picture: str, caller: Reads) -> PictureShape:
     """Return what is known of a portrait."""
-    return picture_shape(mine(caller.session, PictureRow, picture, caller.id))
+    row = mine(caller.session, PictureRow, picture, caller.id)
+    return picture_shape(row, caller.session.get_one(JobRow, row.job_id).settings)
 
 
 @router.get("/pictures/{picture}/file", response_class=PictureFile)
@@ -153,17 +167,18 @@ def picture_file(picture: str, caller: Reads) -> Response:
 
 
 @router.post("/pictures/{picture}/again", status_code=201)
-def add_again(picture: str, caller: Works, key: IdempotencyKey = "") -> SessionShape:
-    """Order the look of a portrait once more, with a seed that it has not had."""
+def add_again(picture: str, caller: Works, body: AnotherLook = THE_SAME, key: IdempotencyKey = "") -> SessionShape:
+    """Order a portrait once more: with another pose or tone, or with a seed that the look has not had."""
     row = mine(caller.session, PictureRow, picture, caller.id)
 
     def work() -> SessionShape:
         person = mine(caller.session, PersonRow, row.person_id, caller.id)
-        sitting = again(caller.session, person, mine(caller.session, JobRow, row.job_id, caller.id), caller.now)
+        job = mine(caller.session, JobRow, row.job_id, caller.id)
+        sitting = again(caller.session, person, job, body.pose, body.tone, caller.now)
         caller.session.flush()
-        return session_shape(caller.session, sitting)
+        return session_shape(caller.session, sitting, outlook(caller.session, caller.now))
 
-    return once(caller, key, f"again {picture}", None, work)
+    return once(caller, key, f"again {picture}", body, work)
 
 
 @router.delete("/pictures/{picture}", status_code=204)

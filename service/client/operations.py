@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from ..shapes import (
     AccountShape,
+    AnotherLook,
     AuditLine,
     ConsentText,
     InvitationMade,
@@ -117,11 +118,11 @@ class Operations(ABC):
         return self._ask("GET", "/presets", Presets)
 
     def pose_picture(self, pose: str) -> Content:
-        """Return the map of a pose."""
+        """Return a portrait in a pose."""
         return self._fetch("GET", "/presets/poses/{pose}/picture", pose=pose)
 
     def tone_picture(self, tone: str) -> Content:
-        """Return an example photo in a tone."""
+        """Return a portrait in a tone."""
         return self._fetch("GET", "/presets/tones/{tone}/picture", tone=tone)
 
     def add_session(self, subject: str, body: NewSession, key: str = "") -> SessionShape:
@@ -152,6 +153,10 @@ class Operations(ABC):
         """Return a subject's portraits after every stage, the most alike first."""
         return self._ask("GET", "/subjects/{subject}/pictures", list[PictureShape], subject=subject)
 
+    def pictures_archive(self, subject: str) -> Content:
+        """Return a subject's portraits as a zip, the most alike first."""
+        return self._fetch("GET", "/subjects/{subject}/pictures/archive", subject=subject)
+
     def show_picture(self, picture: str) -> PictureShape:
         """Return what is known of a portrait."""
         return self._ask("GET", "/pictures/{picture}", PictureShape, picture=picture)
@@ -160,9 +165,9 @@ class Operations(ABC):
         """Return a portrait."""
         return self._fetch("GET", "/pictures/{picture}/file", picture=picture)
 
-    def add_again(self, picture: str, key: str = "") -> SessionShape:
-        """Order the look of a portrait once more, with a seed that it has not had."""
-        return self._ask("POST", "/pictures/{picture}/again", SessionShape, key=key, picture=picture)
+    def add_again(self, picture: str, body: AnotherLook, key: str = "") -> SessionShape:
+        """Order a portrait once more: with another pose or tone, or with a seed that the look has not had."""
+        return self._ask("POST", "/pictures/{picture}/again", SessionShape, body, key, picture=picture)
 
     def remove_picture(self, picture: str) -> None:
         """Delete a portrait."""

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 
-from ..shapes import MOST_COUNT, NewSession, PictureShape
+from ..people import ending_of
+from ..shapes import MOST_COUNT, AnotherLook, NewSession, PictureShape
 from ..work.looks import FRAMINGS, USUAL
-from ..work.ordering import OPEN
-from .visitors import Changes, Looks, Visitor, sent, wish
+from .visitors import Changes, Looks, ShortText, Visitor, sent, wish
 
 router = APIRouter(include_in_schema=False)
 Chosen = Annotated[list[str], Form()]
@@ -28,13 +28,13 @@ def looks_page(person: str, visitor: Looks) -> Response:
 
 @router.get("/looks/poses/{pose}")
 def pose_sample(pose: str, visitor: Looks) -> Response:
-    """Return the map of a pose that is offered."""
+    """Return a portrait in a pose that is offered."""
     return sent(visitor.studio.pose_picture(pose), FOR_A_DAY)
 
 
 @router.get("/looks/tones/{tone}")
 def tone_sample(tone: str, visitor: Looks) -> Response:
-    """Return an example photo in a tone that is offered."""
+    """Return a portrait in a tone that is offered."""
     return sent(visitor.studio.tone_picture(tone), FOR_A_DAY)
 
 
@@ -78,7 +78,15 @@ def gallery_page(person: str, visitor: Looks) -> Response:
     for picture in sorted(visitor.studio.list_pictures(person), key=lambda one: (one.created, one.place, one.id)):
         by_job.setdefault(picture.job, []).append(picture)
     ranked = sorted(by_job.values(), key=lambda stages: -1.0 if stages[-1].likeness is None else stages[-1].likeness)
-    return visitor.page("gallery.html", person=row, portraits=ranked[::-1])
+    offered = visitor.studio.list_presets()
+    return visitor.page("gallery.html", person=row, portraits=ranked[::-1], offered=offered)
+
+
+@router.get("/people/{person}/gallery/archive")
+def all_portraits(person: str, visitor: Looks) -> Response:
+    """Return the last stage of every portrait as a zip."""
+    named = {"content-disposition": 'attachment; filename="portraits.zip"'}
+    return sent(visitor.studio.pictures_archive(person), named)
 
 
 @router.get("/pictures/{picture}/file")
@@ -87,8 +95,8 @@ def picture_file(picture: str, visitor: Looks, download: bool = False) -> Respon
     content = visitor.studio.picture_file(picture)
     headers = {"cache-control": "private, max-age=600"}
     if download:
-        ending = content.media_type.rpartition("/")[2].replace("jpeg", "jpg")
-        headers["content-disposition"] = f'attachment; filename="portrait-{picture[:8]}.{ending}"'
+        named = f"portrait-{picture[:8]}.{ending_of(content.media_type)}"
+        headers["content-disposition"] = f'attachment; filename="{named}"'
     return sent(content, headers)
 
 
@@ -103,13 +111,13 @@ def remove_picture(picture: str, visitor: Changes) -> Response:
 
 
 @router.post("/pictures/{picture}/again")
-def once_more(picture: str, visitor: Changes) -> Response:
-    """Order the same look once more, with a seed that it has not had."""
-    return RedirectResponse(f"/sessions/{visitor.studio.add_again(picture).id}", 303)
+def once_more(picture: str, visitor: Changes, pose: ShortText = "", tone: ShortText = "") -> Response:
+    """Order a portrait once more: with another pose or tone, or with a seed that it has not had."""
+    made = visitor.studio.add_again(picture, wish(AnotherLook, pose=pose, tone=tone))
+    return RedirectResponse(f"/sessions/{made.id}", 303)
 
 
 def _progress(visitor: Visitor, session: str, template: str) -> Response:
     sitting = visitor.studio.show_session(session)
     person = visitor.studio.show_subject(sitting.subject)
-    going = any(job.state in OPEN for job in sitting.jobs)
-    return visitor.page(template, sitting=sitting, person=person, going=going)
+    return visitor.page(template, sitting=sitting, person=person)

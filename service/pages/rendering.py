@@ -10,7 +10,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..words import LANGUAGES, choose, say
+from ..words import LANGUAGES, choose, said, say
 from ..work.looks import title
 
 HERE = Path(__file__).parent
@@ -33,7 +33,8 @@ class Pages:
     def page(self, request: Request, template: str, status: int = 200, **facts: Any) -> HTMLResponse:
         """Return a page.
 
-        Templates have `t(key)` for texts, `look(name)` for what a look is called, `language`, `signed` and `csrf`.
+        Templates have `t(key)` for texts, `told(sentence)` for what reports say, `look(name)` for what a look is
+        called, `language`, `signed` and `csrf`.
         """
         language = language_of(request)
 
@@ -43,7 +44,18 @@ class Pages:
         def look(name: str) -> str:
             return title(name, language)
 
-        base = {"signed": None, "csrf": "", "t": text, "look": look, "language": language, "languages": LANGUAGES}
+        def told(sentence: str) -> str:
+            return said(sentence, language)
+
+        base = {
+            "told": told,
+            "signed": None,
+            "csrf": "",
+            "t": text,
+            "look": look,
+            "language": language,
+            "languages": LANGUAGES,
+        }
         return HTMLResponse(self._jinja.get_template(template).render({**base, **facts}), status)
 
     def problem(self, request: Request, status: int, detail: str, headers: Mapping[str, str]) -> Response:

@@ -3,7 +3,7 @@
 from .audit import note
 from .consenting import agree, consent_of
 from .deleting import HostStore, delete_account, delete_person, delete_picture, erase
-from .exporting import export
+from .exporting import ending_of, export, packed_portraits
 from .owned import mine
 from .retaining import purge
 
@@ -14,9 +14,11 @@ __all__ = [
     "delete_account",
     "delete_person",
     "delete_picture",
+    "ending_of",
     "erase",
     "export",
     "mine",
     "note",
+    "packed_portraits",
     "purge",
 ]

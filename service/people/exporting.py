@@ -12,6 +12,7 @@ from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
 from ..storage import (
+    SAMPLE,
     AccountRow,
     AuditRow,
     Blobs,
@@ -47,11 +48,29 @@ def export(session: Session, blobs: Blobs, account: AccountRow, now: datetime) -
         for photo in session.scalars(select(PhotoRow).where(PhotoRow.owner_id == account.id)):
             packed.writestr(f"photos/{photo.person_id}/{photo.id}.jpg", blobs.get(photo.blob))
         for picture in session.scalars(select(PictureRow).where(PictureRow.owner_id == account.id)):
-            ending = picture.media_type.rpartition("/")[2].replace("jpeg", "jpg")
+            ending = ending_of(picture.media_type)
             packed.writestr(f"pictures/{picture.person_id}/{picture.id}.{ending}", blobs.get(picture.blob))
     note(session, now, account.id, "exported")
     out.seek(0)
     return out
+
+
+def packed_portraits(session: Session, blobs: Blobs, person: PersonRow) -> IO[bytes]:
+    """Return a zip, open at its beginning, of the last stage of every portrait. Raises BlobError."""
+    rows = select(PictureRow).where(PictureRow.person_id == person.id, PictureRow.stage != SAMPLE)
+    last = {row.job_id: row for row in session.scalars(rows.order_by(PictureRow.place))}
+    ranked = sorted(last.values(), key=lambda row: -2.0 if row.likeness is None else row.likeness, reverse=True)
+    out = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the caller sends it and closes it
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
+        for number, row in enumerate(ranked, 1):
+            packed.writestr(f"portrait-{number:02}.{ending_of(row.media_type)}", blobs.get(row.blob))
+    out.seek(0)
+    return out
+
+
+def ending_of(media_type: str) -> str:
+    """Return how the names of files of a kind of picture end."""
+    return media_type.rpartition("/")[2].replace("jpeg", "jpg")
 
 
 def _fields(row: Any, *hidden: str) -> dict[str, Any]:

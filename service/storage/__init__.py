@@ -3,6 +3,7 @@
 from .blobs import BlobError, Blobs
 from .database import StudioDatabase
 from .rows import (
+    SAMPLE,
     AccountRow,
     AuditRow,
     Base,
@@ -22,6 +23,7 @@ from .rows import (
 )
 
 __all__ = [
+    "SAMPLE",
     "AccountRow",
     "AuditRow",
     "Base",

@@ -167,7 +167,10 @@ class SittingRow(Base):
 
 
 class JobRow(Base):
-    """One piece of work: `kind` is train or draw; `state` waiting, running, done, failed or cancelled."""
+    """One piece of work: `kind` is train or draw; `state` waiting, running, done, failed or cancelled.
+
+    `told` is what its host said: `curve`, (step, likeness) of a training, and `left`, the seconds of it.
+    """
 
     __tablename__ = "jobs"
     id: Mapped[str] = _id()
@@ -179,6 +182,7 @@ class JobRow(Base):
     state: Mapped[str] = mapped_column(default="waiting", index=True)
     reason: Mapped[str] = mapped_column(default="")
     progress: Mapped[float] = mapped_column(default=0.0)
+    told: Mapped[dict[str, Any]] = mapped_column(default=dict)
     number: Mapped[int] = mapped_column(unique=True)
     seconds: Mapped[float | None]
     created: Mapped[datetime]
@@ -186,8 +190,15 @@ class JobRow(Base):
     ended: Mapped[datetime | None]
 
 
+SAMPLE = "training"
+"""The stage of what a training shows of itself; no stage of a graph that draws portraits is called that."""
+
+
 class PictureRow(Base):
-    """A portrait; `stage` is the graph's, `place` the stage's in it, `likeness` a cosine or nothing."""
+    """A portrait, or a sample of a training (SAMPLE).
+
+    `stage` is the graph's, `place` the stage's in it, `likeness` a cosine or nothing.
+    """
 
     __tablename__ = "pictures"
     id: Mapped[str] = _id()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,20 @@ def _words(language: str) -> dict[str, Any]:
 def say(key: str, language: str, **facts: Any) -> str:
     """Return a text of a page by its key. Raises KeyError for a key that en.json lacks."""
     return _words(language if language in LANGUAGES else "en")["pages"][key].format(**facts)
+
+
+def said(text: str, language: str) -> str:
+    """Return what the photo report says, in a language; a sentence that nobody has put into it stays as it is."""
+    for pattern, translation in _reports() if language == "ko" else ():
+        if found := re.fullmatch(pattern.replace("#", r"([-.\d]+)"), text):
+            return found.expand(translation)
+    return text
+
+
+@cache
+def _reports() -> list[tuple[str, str]]:
+    """Return what photo reports say in Korean, as web/js/korean.js has it: patterns, in which # is a number."""
+    return json.loads(Path(__file__).with_name("reports_ko.json").read_text("utf-8"))
 
 
 def sentence(kind: str, language: str, **facts: Any) -> str:

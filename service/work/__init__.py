@@ -6,12 +6,13 @@ from .looks import poses, tones
 from .ordering import ChosenLooks, again, cancel, cancel_all, jobs_of, order
 from .persons import new_person
 from .photos import drop, photos_of, take, upright
-from .queue import place_in_queue
+from .queue import Outlook, outlook
 from .studio import Studio
 from .worker import Worker
 
 __all__ = [
     "ChosenLooks",
+    "Outlook",
     "OwnHosts",
     "Studio",
     "Worker",
@@ -22,8 +23,8 @@ __all__ = [
     "jobs_of",
     "new_person",
     "order",
+    "outlook",
     "photos_of",
-    "place_in_queue",
     "poses",
     "samples",
     "take",

@@ -54,15 +54,23 @@ def order(session: Session, person: PersonRow, wanted: ChosenLooks, now: datetim
     return _ordered(session, person, chosen, draws, now)
 
 
-def again(session: Session, person: PersonRow, job: JobRow, now: datetime) -> SittingRow:
-    """Order the picture of a job once more, with the next seed that this look has not had. Raises StudioError."""
+def again(session: Session, person: PersonRow, job: JobRow, pose: str, tone: str, now: datetime) -> SittingRow:
+    """Order the picture of a job once more, with another `pose` or `tone` where one is given. Raises StudioError.
+
+    The seed stays, so that nothing else changes, unless the look has had it: then it is the next one.
+    """
+    if job.kind != "draw":
+        raise StudioError("not_found", 404)
+    look = (pose or job.settings["pose"], tone or job.settings["tone"])
     used = [
         one["seed"]
         for one in session.scalars(select(JobRow.settings).where(JobRow.person_id == person.id, JobRow.kind == "draw"))
-        if (one["pose"], one["tone"]) == (job.settings["pose"], job.settings["tone"])
+        if (one["pose"], one["tone"]) == look
     ]
-    seed = (max(used) + 1) % MOST_SEED
-    return order(session, person, ChosenLooks([job.settings["pose"]], [job.settings["tone"]], 1, seed), now)
+    seed = job.settings["seed"]
+    if seed in used:
+        seed = (max(used) + 1) % MOST_SEED
+    return order(session, person, ChosenLooks([look[0]], [look[1]], 1, seed), now)
 
 
 def _refuse_photos(session: Session, person: PersonRow) -> None:

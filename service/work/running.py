@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from ...portrait import provenance, reading
 from ...portrait.coverage import LEAST_ACCEPTED
@@ -18,9 +19,10 @@ from ...runner.graph import located
 from ...runner.jobs import Job, Result, build, run, upload_photos
 from ...runner.session import choose_checkpoint, defaults_for, graph_settings
 from ..errors import StudioError
-from ..storage import JobRow, PersonRow, PictureRow
+from ..storage import SAMPLE, JobRow, PersonRow, PictureRow
 from ..words import sentence
 from . import ordering
+from .following import JobTrack
 from .hosts import prompt_of
 from .photos import photos_of
 from .queue import next_job
@@ -58,7 +60,7 @@ def work(studio: Studio, url: str, job: str, scratch: Path) -> bool:
     """Do a claimed job; return False when the host is away, and the job waits again. Raises StudioError, BlobError."""
     folder = scratch / job
     try:
-        made = _Made(studio, url, job, folder)
+        made = JobFollowing(studio, url, job, folder)
         try:
             result, built = made.run()
         except AWAY:
@@ -69,6 +71,7 @@ def work(studio: Studio, url: str, job: str, scratch: Path) -> bool:
         else:
             # A report that stops its graph leaves a job that ended well and made nothing.
             if any(image.node == built.stages[-1].image for image in result.images):
+                made.finish()
                 keep(studio, job, result, built)
             else:
                 _end(studio, job, "failed", " ".join(result.warnings) or sentence("nothing_made", "en"))
@@ -77,15 +80,17 @@ def work(studio: Studio, url: str, job: str, scratch: Path) -> bool:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Made:
+class JobFollowing:
     """A job on its way; a listener that passes progress on, and cancels on the host what was cancelled here."""
 
     def __init__(self, studio: Studio, url: str, job: str, folder: Path) -> None:
         self.studio, self.url, self.job, self.folder = studio, url, job, folder
         self.looked = time.monotonic()
         self.prompt_id = prompt_of(job)
+        self.track = JobTrack({})
 
     def run(self) -> tuple[Result, Job]:
+        """Run it to its end. Raises PortraitError."""
         with self.studio.database.session(reading=True) as session:
             job = session.get_one(JobRow, self.job)
             person = session.get_one(PersonRow, job.person_id)
@@ -107,6 +112,7 @@ class _Made:
             settings = {**usual, "checkpoint": checkpoint, **self._settings(job, person)}
             uploads = (lambda: upload_photos(client, files)) if files else None
             built = build.job(client, graph, settings, uploads, self.prompt_id)
+            self.track = JobTrack(built.prompt)
             return run(built, client, self.folder / "out", listener=self), built
 
     def _settings(self, job: JobRow, person: PersonRow) -> dict[str, str]:
@@ -116,18 +122,54 @@ class _Made:
         return {"subject": person.subject, **{key: str(value) for key, value in job.settings.items()}}
 
     def __call__(self, event: events.Event) -> None:
+        """Take in an event of the host; what is written down of it is written once a second at most."""
+        self.track.take(event)
         if time.monotonic() - self.looked < PAUSE:
             return
         self.looked = time.monotonic()
         with self.studio.database.session() as session:
             job = session.get(JobRow, self.job)
             if job is not None and job.state == "running":
-                if isinstance(event, events.NodeProgress) and event.max:
-                    job.progress = min(1.0, event.value / event.max)
-                    ordering.tell(session, job, self.studio.settings.clock())
+                self._note(session, job)
                 return
         with Client(self.url, timeout=5.0) as client:
             client.cancel(self.prompt_id, 5.0)
+
+    def finish(self) -> None:
+        """Write down what came since the last note."""
+        with self.studio.database.session() as session:
+            job = session.get(JobRow, self.job)
+            if job is not None and job.state == "running":
+                self._note(session, job)
+
+    def _sample(self) -> tuple[str, bytes]:
+        """Return the newest sample, once, marked, with its media type; a host may send what is no picture."""
+        media_type, picture = self.track.sample or ("", b"")
+        self.track.sample = None
+        if not picture:
+            return "", b""
+        name = f"sample.{media_type.rpartition('/')[2]}"
+        try:
+            bare = provenance.without_private_parts(picture, name)
+            return media_type, provenance.mark(bare, name, None, self.studio.settings.marking)
+        except PortraitError:
+            return "", b""
+
+    def _note(self, session: Session, job: JobRow) -> None:
+        """Write down how far the job is, and the newest sample of a training."""
+        now, track = self.studio.settings.clock(), self.track
+        told = {"curve": track.curve, "left": track.left and round(track.left)}
+        if track.progress > job.progress or told != job.told:
+            job.progress, job.told = max(job.progress, track.progress), told
+            ordering.tell(session, job, now)
+        media_type, picture = self._sample()
+        if picture:
+            for earlier in session.scalars(select(PictureRow).where(PictureRow.job_id == job.id)):
+                self.studio.blobs.delete(earlier.blob)
+                session.delete(earlier)
+            session.flush()
+            likeness = track.curve[-1][1] if track.curve else None
+            session.add(_picture(self.studio, job, picture, media_type, SAMPLE, 0, likeness))
 
 
 def subject_of(person: PersonRow) -> str:
@@ -147,27 +189,30 @@ def keep(studio: Studio, id: str, result: Result, built: Job) -> None:
         person = session.get_one(PersonRow, job.person_id)
         if job.kind == "train":
             person.subject, person.trained = subject_of(person), now
-        for image in result.images:
+        for image in result.images if job.kind == "draw" else ():
             marked, media_type = _marked(studio, image.file, image.record)
             place, stage = stages.get(image.node, (0, ""))
-            if job.kind == "draw":
-                session.add(
-                    PictureRow(
-                        owner_id=job.owner_id,
-                        person_id=job.person_id,
-                        job_id=job.id,
-                        blob=studio.blobs.put("pictures", marked),
-                        sha256=hashlib.sha256(marked).hexdigest(),
-                        size=len(marked),
-                        media_type=media_type,
-                        stage=stage,
-                        place=place,
-                        likeness=likeness.get(stage),
-                        created=now,
-                    )
-                )
+            session.add(_picture(studio, job, marked, media_type, stage, place, likeness.get(stage)))
         job.progress = 1.0
         ordering.end(session, job, "done", now)
+
+
+def _picture(
+    studio: Studio, job: JobRow, content: bytes, media_type: str, stage: str, place: int, likeness: float | None
+) -> PictureRow:
+    return PictureRow(
+        owner_id=job.owner_id,
+        person_id=job.person_id,
+        job_id=job.id,
+        blob=studio.blobs.put("pictures", content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+        media_type=media_type,
+        stage=stage,
+        place=place,
+        likeness=likeness,
+        created=studio.settings.clock(),
+    )
 
 
 def _marked(studio: Studio, file: Path, record: Path) -> tuple[bytes, str]:

@@ -15,7 +15,7 @@ from portrait_studio.portrait.places import ROOT
 from portrait_studio.service.accounts import first_link
 from portrait_studio.service.api import make_app
 from portrait_studio.service.pages import add_pages
-from portrait_studio.service.storage import JobRow, PersonRow, PictureRow, new_id
+from portrait_studio.service.storage import SAMPLE, JobRow, PictureRow, new_id
 from portrait_studio.service.work import OwnHosts, Worker
 
 from ..canvas.chromium import Canvas, find
@@ -128,6 +128,12 @@ def test_a_newcomer_comes_from_the_first_link_to_a_gallery_by_keyboard(served, s
         look("looks")
         browser.press("main form button", "^/sessions/")
         look("progress")
+        _learn(studio, person)
+        browser.wait("document.querySelectorAll('.curve polyline').length === 1")
+        browser.wait("document.querySelector('.learning img').complete")
+        assert "about 2 min left" in browser.evaluate("document.querySelector('#jobs').innerText")
+        browser.wait("document.querySelector('#says').innerText === '0 of 2 done'")
+        look("learning")
         _draw(studio, person)
         browser.go(f"/people/{person}/gallery")
         look("gallery")
@@ -141,17 +147,26 @@ def test_a_newcomer_comes_from_the_first_link_to_a_gallery_by_keyboard(served, s
             look(page)
 
 
+def _learn(studio, person: str) -> None:
+    """A training half-way, as its host would have told of it."""
+    with studio.database.session() as session:
+        job = session.scalars(select(JobRow).where(JobRow.person_id == person, JobRow.kind == "train")).one()
+        job.state, job.progress, job.started = "running", 0.5, studio.settings.clock()
+        job.told = {"left": 110, "curve": [[0, 0.12], [20, 0.3], [40, 0.47], [60, 0.44]]}
+        session.add(_picture(studio, job, photo(9, (512, 256)), SAMPLE, 0))
+
+
 def _draw(studio, person: str) -> None:
     """A portrait of two stages, as a host would have made it."""
     with studio.database.session() as session:
-        row = session.get_one(PersonRow, person)
         job = session.scalars(select(JobRow).where(JobRow.person_id == person, JobRow.kind == "draw")).first()
         for number, stage in enumerate(("text-to-image", "upscale")):
-            session.add(
-                PictureRow(
-                    owner_id=row.owner_id, person_id=person, job_id=job.id, sha256=new_id(),
-                    stage=stage, place=number, likeness=0.5,
-                    blob=studio.blobs.put("pictures", photo(number)), size=9, media_type="image/jpeg",
-                    created=studio.settings.clock(),
-                )
-            )  # fmt: skip
+            session.add(_picture(studio, job, photo(number), stage, number))
+
+
+def _picture(studio, job: JobRow, content: bytes, stage: str, place: int) -> PictureRow:
+    return PictureRow(
+        owner_id=job.owner_id, person_id=job.person_id, job_id=job.id, sha256=new_id(), stage=stage, place=place,
+        likeness=0.5, blob=studio.blobs.put("pictures", content), size=9, media_type="image/jpeg",
+        created=studio.settings.clock(),
+    )  # fmt: skip

@@ -21,6 +21,19 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     event.detail.target.prepend(line);
   }
 });
+// What a screen reader shall say is in an element that stays, so it is said once and not at every look.
+document.addEventListener("htmx:afterSettle", () => {
+  const says = document.querySelector("section[data-says]")?.dataset.says, line = document.getElementById("says");
+  if (line && says && line.textContent !== says) line.textContent = says;
+});
+// How many portraits the chosen looks are.
+const order = document.querySelector(".looks");
+if (order) {
+  const line = order.querySelector("output"), many = (kind) => order.querySelectorAll(`[name=${kind}]:checked`).length;
+  const count = () => (line.textContent = line.dataset.says.replace("#", many("pose") * many("tone") * order.count.value));
+  order.addEventListener("input", count);
+  count();
+}
 for (const slider of document.querySelectorAll(".slider")) {
   const figure = slider.parentElement.querySelector("figure");
   const stages = figure.dataset.stages.trim().split(" ");

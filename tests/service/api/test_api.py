@@ -22,7 +22,7 @@ def test_from_a_subject_to_waiting_jobs(client, studio):
     subject = with_good_photos(client, studio)
     made = order(client, subject, count=2).json()
     assert [(job["kind"], job["state"], job["place"]) for job in made["jobs"]] == [
-        ("train", "waiting", 1), ("draw", "waiting", 2), ("draw", "waiting", 2),
+        ("train", "waiting", 1), ("draw", "waiting", 2), ("draw", "waiting", 3),
     ]  # fmt: skip
     assert client.get(f"{API}/sessions/{made['id']}").json() == made
     assert [one["id"] for one in client.get(f"{API}/sessions").json()] == [made["id"]]

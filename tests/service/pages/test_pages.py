@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import zipfile
 
 import pytest
 from PIL import Image
 from sqlalchemy import select
 
+from portrait_studio.portrait.places import ROOT
 from portrait_studio.service import words
 from portrait_studio.service.accounts import first_link
-from portrait_studio.service.storage import JobRow, PersonRow
+from portrait_studio.service.storage import JobRow, PersonRow, PhotoRow
 from portrait_studio.service.words import consent
-from portrait_studio.service.work import poses, tones
+from portrait_studio.service.work import looks, poses, samples, tones
 
 from ..conftest import PASSWORD, photo
 from .visiting import PAGES, browser, new_person, send, upload, with_a_portrait, with_good_photos
@@ -33,7 +36,7 @@ def test_looks_are_shown_with_their_pictures_and_names(visitor, studio, language
         assert answer.headers["content-type"] == "image/webp"
         kinds[answer.content] = Image.open(io.BytesIO(answer.content)).size
     assert len(kinds) == len(pictures)  # no look is like another
-    assert set(kinds.values()) == {(150, 200)}
+    assert set(kinds.values()) == {(168, 224)}
 
 
 @pytest.mark.parametrize("path", ["/looks/poses/none", "/looks/tones/..%2Fwarm-film", "/looks/poses/warm-film"])
@@ -112,6 +115,38 @@ def test_once_more_takes_a_seed_that_was_not_used(visitor, studio):
         assert sorted(seeds) == [1, 2]
 
 
+def test_once_more_with_another_pose_or_tone_keeps_the_seed(visitor, studio):
+    ids = with_a_portrait(visitor, studio)
+    page = visitor.get(f"/people/{ids['person']}/gallery").text
+    assert page.count(f'<option value="{poses()[3]}">') == 1
+    assert send(visitor, f"/pictures/{ids['picture']}/again", pose=poses()[3], tone=tones()[0]).status_code == 303
+    assert send(visitor, f"/pictures/{ids['picture']}/again", tone=tones()[2]).status_code == 303
+    assert send(visitor, f"/pictures/{ids['picture']}/again", tone="none").status_code == 422
+    with studio.database.session() as session:
+        looks = session.scalars(select(JobRow.settings).where(JobRow.kind == "draw").order_by(JobRow.number)).all()
+    first = {"pose": poses()[0], "tone": tones()[0], "seed": 1}
+    assert looks == [first, first | {"pose": poses()[3]}, first | {"tone": tones()[2]}]
+
+
+def test_all_portraits_come_as_one_zip_the_last_stage_of_each(visitor, studio):
+    ids = with_a_portrait(visitor, studio)
+    assert f'href="/people/{ids["person"]}/gallery/archive"' in visitor.get(f"/people/{ids['person']}/gallery").text
+    answer = visitor.get(f"/people/{ids['person']}/gallery/archive")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+        assert packed.namelist() == ["portrait-01.jpg"]
+        assert packed.read("portrait-01.jpg") == visitor.get(f"/pictures/{ids['picture']}/file").content
+
+
+def test_every_pose_and_tone_has_a_picture_that_was_made_of_todays_preset():
+    made_of = json.loads(samples.MADE_OF.read_text("utf-8"))
+    wanted = {f"poses/{name}": looks.fingerprint("pose", name) for name in poses()}
+    assert made_of == wanted | {f"tones/{name}": looks.fingerprint("tone", name) for name in tones()}
+    files = sorted(
+        file.relative_to(samples.FOLDER).with_suffix("").as_posix() for file in samples.FOLDER.rglob("*.webp")
+    )
+    assert files == sorted(made_of)
+
+
 def test_deleting_a_person_is_one_press_and_my_data_says_until_when(visitor, studio):
     person = with_good_photos(visitor, studio)
     page = visitor.get("/my-data").text
@@ -150,6 +185,27 @@ def test_both_languages_say_the_same_things():
     for part in ("problems", "pages"):
         for key, text in english[part].items():
             assert holes(text) == holes(korean[part][key]), key
+
+
+def test_what_a_report_says_is_korean_for_korean_readers(visitor, studio):
+    person = with_good_photos(visitor, studio)
+    with studio.database.session() as session:
+        row = session.scalars(select(PhotoRow).where(PhotoRow.person_id == person)).first()
+        row.state, row.reason = "refused", "face too small: 40 px, 64 needed"
+        missing = ["add a left profile, the nose pointing to the left of the picture"]
+        session.get_one(PersonRow, person).report = {"missing": missing, "doubts": []}
+    page = visitor.get(f"/people/{person}", headers={"Accept-Language": "ko"}).text
+    assert "얼굴이 너무 작음: 40px, 64px 필요" in page
+    assert "코가 그림의 왼쪽을 향한 옆얼굴을 더하세요" in page
+    assert "face too small: 40 px" in visitor.get(f"/people/{person}").text
+
+
+def test_the_korean_of_reports_is_that_of_the_canvas():
+    text = (ROOT / "web" / "js" / "korean.js").read_text("utf-8")
+    photos = text[text.index("// Photos.") : text.index("// Training.")]
+    canvas = [json.loads(one) for one in re.findall(r"^ *(\[.*\]),$", photos, re.MULTILINE)]
+    ours = [[pattern, re.sub(r"\\(\d)", r"$\1", korean)] for pattern, korean in words._reports()]
+    assert ours == canvas[2:]  # the first two count photos, which our page does itself
 
 
 def test_every_text_of_a_template_is_a_text_that_there_is():
