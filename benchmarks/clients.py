@@ -3,8 +3,9 @@
     python3 -m venv PEERS && PEERS/bin/pip install comfy-cli==1.23.0 comfy-api-simplified==1.6.0
     python benchmarks/clients.py --peers PEERS --out benchmarks/results/clients.json
 
-Ours is `batch run`. comfy-cli has no table: its way is a loop of `comfy run --wait`, a workflow file a row (made before
-the clock starts), and `comfy download` is left out, since its host's output folder is on this disk. For
+Ours is `batch run`. comfy-cli's `workflow foreach` makes a workflow file a row (here made before the clock starts) and
+runs none: its way is a loop of `comfy run --wait`, and
+`comfy download` is left out, since its host's output folder is on this disk. For
 comfy-api-simplified it is the loop of its README, which goes on with the next row after an exception. Each runs twice:
 left alone, and with the host killed (SIGKILL) after ten rows and started again at once on the same port. Then it is
 told what each was left with, and what the host had to render when the same command is given again until nothing is
