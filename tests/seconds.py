@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -25,7 +25,7 @@ def seconds(path: Path, root: Path) -> int:
 
 def main() -> None:
     """Write down the seconds of the slow files of the last run of the whole suite."""
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
     for case in ElementTree.parse(REPORT).iter("testcase"):  # noqa: S314 - pytest wrote it
         spent[case.attrib["classname"].replace(".", "/") + ".py"] += float(case.attrib["time"])
     slow = {file: round(took) for file, took in sorted(spent.items()) if took >= SLOW}

@@ -10,6 +10,7 @@ from portrait_studio.portrait import subjects
 from portrait_studio.portrait.likeness import known as known_photos
 from portrait_studio.portrait.subjects import Subject, SubjectError
 
+from ...present import present
 from .people import known
 
 
@@ -19,7 +20,7 @@ def test_what_was_written_is_read(tmp_path):
     assert known_photos.of_subject(Subject("Anna", lora=lora)) is None
     before = known("david")
     known_photos.save(before, path)
-    after = known_photos.of_subject(Subject("Anna", lora=lora))
+    after = present(known_photos.of_subject(Subject("Anna", lora=lora)))
     assert after.names == before.names
     assert after.backend == "sface"
     for name in ("faces", "embeddings", "turns", "trained"):

@@ -1,5 +1,8 @@
 from typing import Any
 
-ModelType: Any
+class ModelType:
+    EDM: ModelType
+    EPS: ModelType
+    V_PREDICTION: ModelType
 
 def __getattr__(name: str) -> Any: ...

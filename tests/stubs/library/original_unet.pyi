@@ -1,0 +1,3 @@
+from typing import Any
+
+UNet2DConditionModel: Any
