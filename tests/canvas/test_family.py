@@ -11,7 +11,7 @@ import pytest
 
 from portrait_studio.runner import graph as graphs
 
-from ..workflows.shelf import ALL
+from ..workflows.shelf import file_of
 from .chromium import Canvas, on_canvas
 from .opening import opened
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 # What each way of drawing does when an artist picks an entry of a list on a block.
 PICK = {
     "LiteGraph": """(async (block, name, wanted) => {
-      const node = app.graph.nodes.find(one => one.id === block);
+      const node = app.graph.nodes.find(one => String(one.id) === String(block));
       const widget = node.widgets.find(one => one.name === name);
       widget.setValue(wanted, {e: new PointerEvent("pointerdown"), node, canvas: app.canvas});
     })(%s, %s, %s)""",
@@ -34,8 +34,8 @@ PICK = {
         throw new Error(`nothing to pick ${wanted} from`);
       };
       const drawn = await until(() => document.querySelector(`[data-node-id="${block}"]`));
-      const at = app.graph.nodes.find(one => one.id === block).widgets.filter(one => one.type === "combo")
-        .findIndex(one => one.name === name);
+      const at = app.graph.nodes.find(one => String(one.id) === String(block)).widgets
+        .filter(one => one.type === "combo").findIndex(one => one.name === name);
       (await until(() => drawn.querySelectorAll("[role=combobox]")[at])).click();
       (await until(() => [...document.querySelectorAll("[role=option]")]
         .find(one => one.innerText.trim() === wanted))).click();
@@ -64,8 +64,8 @@ def canvas(request, host) -> Iterator[tuple[Canvas, str]]:
 
 
 def starter(page: Canvas) -> graphs.UIGraph:
-    path = next(path for path in ALL if path.stem.startswith("portrait-starter."))
-    opened(page, path.stem)
+    path = file_of("portrait-starter")
+    opened(page, "portrait-starter")
     time.sleep(1)  # what the template browser showed before is gone, and the nodes are drawn
     return graphs.read(path)
 

@@ -3,25 +3,22 @@
 // prompt. A DOM widget is drawn by LiteGraph and by Nodes 2.0 alike.
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
-import { korean, root } from "./page.js";
+import { elementWidget } from "./element_widget.js";
+import { element, korean, root } from "./page.js";
 
 const WIDGET = "portrait_studio_picture";
 const SHOWS = "portrait_studio_shows"; // property of a block: the id inside of the node whose pictures it shows
 
-function framed(node) {
-  const known = node.widgets?.find((widget) => widget.name === WIDGET);
-  if (known) return known.element;
-  const frame = document.createElement("div");
-  Object.assign(frame.style, {
+function frame() {
+  const made = element("div", {
     border: "1px dashed #5a6570", borderRadius: "6px", overflow: "hidden", boxSizing: "border-box", minHeight: "0",
     display: "flex", alignItems: "center", justifyContent: "center", color: "#8b96a1", font: "12px sans-serif",
-  });
-  frame.className = "portrait-studio-picture";
-  frame.textContent = korean() ? "실행하면 여기에 보입니다" : "shown here after a run";
-  const widget = node.addDOMWidget(WIDGET, WIDGET, frame, { serialize: false, getMinHeight: () => 60 });
-  widget.serialize = false; // nothing of it belongs into the saved graph
-  return frame;
+  }, korean() ? "실행하면 여기에 보입니다" : "shown here after a run");
+  made.className = "portrait-studio-picture";
+  return made;
 }
+
+const framed = (node) => elementWidget(node, WIDGET, frame, { getMinHeight: () => 60 }).element;
 
 function show(node, images) {
   const { filename, subfolder, type } = images.at(-1);
@@ -29,9 +26,9 @@ function show(node, images) {
   const picture = document.createElement("img");
   Object.assign(picture.style, { width: "100%", height: "100%", objectFit: "contain" });
   picture.src = api.apiURL(`/view?${address}${app.getPreviewFormatParam?.() ?? ""}${app.getRandParam?.() ?? ""}`);
-  const frame = framed(node);
-  frame.style.border = "none";
-  frame.replaceChildren(picture);
+  const holder = framed(node);
+  holder.style.border = "none";
+  holder.replaceChildren(picture);
 }
 
 function executed({ detail }) {

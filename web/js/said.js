@@ -3,6 +3,7 @@
 // A DOM widget is drawn by LiteGraph and by Nodes 2.0 alike.
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
+import { elementWidget } from "./element_widget.js";
 import { element, root, translated } from "./page.js";
 
 const EVENT = "portrait_studio.said";
@@ -43,15 +44,16 @@ function sketch(curve) {
 }
 
 function widgetOf(node) {
-  const known = node.widgets?.find((widget) => widget.name === WIDGET);
-  if (known) return known;
-  const box = element("div", { overflow: "auto", padding: "4px 8px", font: "12px/1.4 sans-serif", boxSizing: "border-box" });
-  box.className = "portrait-studio-said";
+  const box = () => {
+    const made = element("div", { overflow: "auto", padding: "4px 8px", font: "12px/1.4 sans-serif", boxSizing: "border-box" });
+    made.className = "portrait-studio-said";
+    return made;
+  };
   // The node's own height follows from the text, and the text from the node's width: a bounded guess ends the circle.
   // LiteGraph leaves ten pixels free on every side.
-  const height = () => Math.min(160, 30 + (box.lines ?? 1) * 17 + (box.querySelector("svg") ? 44 : 0));
-  const widget = node.addDOMWidget(WIDGET, WIDGET, box, { serialize: false, getMinHeight: height, getMaxHeight: height });
-  widget.serialize = false; // nothing of it belongs into the saved graph
+  const height = () =>
+    Math.min(160, 30 + (widget.element.lines ?? 1) * 17 + (widget.element.querySelector("svg") ? 44 : 0));
+  const widget = elementWidget(node, WIDGET, box, { getMinHeight: height, getMaxHeight: height });
   return widget;
 }
 
