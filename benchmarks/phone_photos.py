@@ -30,11 +30,12 @@ from PIL import Image
 from portrait_studio.portrait import faces, identity, originals, photos, quality, report
 from portrait_studio.portrait.closeups import CloseUp, close_ups
 from portrait_studio.runner import Client, run, start, upload_photos
+from portrait_studio.runner.graph import located
 from portrait_studio.runner.jobs import build
 from portrait_studio.trainer.photo_set import crop_box
 
 ROOT = Path(__file__).parents[1]
-GRAPH = ROOT / "workflows" / "photo-report.v1.json"
+GRAPH = located(Path("photo-report"))
 SUBJECTS = ROOT / "pocket" / "subjects"
 SIZE = (8064, 6048)
 SIDES = (1500, 900, 2400, 500, 3400, 300, 180, 1200, 120, 700)  # of the faces, in pixels

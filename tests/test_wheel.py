@@ -100,15 +100,13 @@ def test_it_is_installed_and_not_the_checkout(installed, tmp_path):
 
 
 def test_the_shipped_graphs_are_read_without_a_checkout_or_a_host(installed, tmp_path):
-    graph = package(installed) / "workflows" / "portrait-starter.v1.json"
-    listed = said(installed, tmp_path, "graph", "parameters", graph, "--json")
+    listed = said(installed, tmp_path, "graph", "parameters", "portrait-starter", "--json")
     assert listed.returncode == 0, listed.stderr
     assert {"subject", "tone", "seed"} <= {json.loads(line)["name"] for line in listed.stdout.splitlines()}
 
 
 def test_the_doctor_has_its_data_and_says_that_nobody_answers(installed, tmp_path):
-    graph = package(installed) / "workflows" / "portrait-studio.v1.json"
-    looked = said(installed, tmp_path, "doctor", graph, "--host", "http://127.0.0.1:9")
+    looked = said(installed, tmp_path, "doctor", "portrait-studio", "--host", "http://127.0.0.1:9")
     assert "Traceback" not in looked.stderr
     assert looked.returncode != 0
 

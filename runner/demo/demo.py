@@ -18,11 +18,12 @@ from ...portrait.decoding import read_rgb
 from ...portrait.lettering import PAPER
 from ...portrait.sheet import Tile, draw_sheet
 from ..client import Client, HostInfo, LocalHost, events
+from ..graph import located
 from ..jobs import Job, Result, StageResult, build, output, run, upload_photos
 from .studio import ROOT
 
-STARTER = ROOT / "workflows" / "portrait-starter.v1.json"
-TRAINER = ROOT / "workflows" / "train-subject.v1.json"
+STARTER = located(Path("portrait-starter"))
+TRAINER = located(Path("train-subject"))
 PINS = ROOT / "pocket" / "weights" / "pins.json"
 LOADER = "PortraitLoadSubject"
 # The example people are renders, which are more alike than photographs of people are.

@@ -5,10 +5,10 @@ from .classes import NodeClasses
 from .conversion import is_link, prompt_cycle, prune, to_api
 from .document import BYPASS, MUTED, GraphError, UIGraph, is_api
 from .families import with_family
-from .migration import Migration, identity, migrate, newest, refuse_surplus
+from .migration import Migration, identity, migrate, refuse_surplus
 from .parameters import DeclaredStage, Parameter, apply, declared, parameters, photo_input, stages
 from .parsing import parse, read
-from .shelf import advice, located
+from .shelf import advice, located, newest
 from .widgets import levels, nodes_by_path, shipped_orders, shown_value, value_of
 from .writing import in_lines
 

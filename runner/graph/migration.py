@@ -18,6 +18,7 @@ from .document import GraphError, UIGraph
 from .operations import STRUCTURAL, evolved, perform
 from .parameters import declared
 from .parsing import parse
+from .shelf import graphs, newest
 from .widgets import SHIPPED, Orders, levels, nodes_by_path, places, shipped_orders, shown_value
 
 
@@ -39,12 +40,6 @@ class Migration:
 def table() -> dict[str, Any]:
     """Return the migration table."""
     return read_toml(Path(__file__).with_name("migrations.toml"))
-
-
-def newest(name: str, folder: Path = SHIPPED) -> Path | None:
-    """Return the file of the newest version of a shipped graph, or None when no graph of that name is shipped."""
-    files = [file for file in folder.glob(f"{name}.v*.json") if file.stem.rpartition(".v")[2].isdecimal()]
-    return max(files, key=lambda file: int(file.stem.rpartition(".v")[2]), default=None)
 
 
 def identity(graph: UIGraph, folder: Path = SHIPPED) -> tuple[str, str, Path]:
@@ -80,11 +75,11 @@ def newer(graph: UIGraph, folder: Path = SHIPPED) -> str:
     """Return the sentence on a graph of ours that is from a newer major version, empty for every other graph."""
     studio = (graph.data.get("extra") or {}).get("portrait_studio")
     name, version = (studio.get("name"), studio.get("version")) if isinstance(studio, dict) else (None, None)
-    file = newest(name, folder) if isinstance(name, str) else None
-    if file is None or not isinstance(version, str):
+    majors = [major for known, major in graphs(folder) if known == name]
+    if not majors or not isinstance(version, str):
         return ""
     with contextlib.suppress(ValueError):
-        if Version(version).major > int(file.stem.rpartition(".v")[2]):
+        if Version(version).major > max(majors):
             try:
                 identity(graph, folder)
             except GraphError as error:

@@ -117,7 +117,7 @@ def test_twelve_clicks_lead_from_the_template_browser_to_a_portrait(host, person
         mouse = Mouse(canvas)
         until(canvas, BROWSER, 60)
         mouse.on_text("portrait-studio", "span, div")
-        mouse.on_text("portrait-starter.v1", "h3, span, div")
+        mouse.on_text("1 Portrait from my photos", "h3, span, div")
         until(canvas, f"!!({PHOTOS})", 60)
         mouse.on(CENTRE % f"{PHOTOS}.querySelector('button')", "Add photos")
         canvas.choose(f"{PHOTOS}.querySelector('input[type=file]')", photos)

@@ -132,7 +132,7 @@ def of_the_training() -> list[str]:
 
 
 def test_every_sentence_that_is_made_is_known_in_korean(canvas):
-    opened(canvas, "photo-report.v1")
+    opened(canvas, "photo-report")
     lines = list(
         dict.fromkeys(
             [*of_the_guard(), *of_the_report(), *of_the_likeness(), *of_the_restoration(), *of_the_training()]
@@ -147,13 +147,13 @@ def test_every_sentence_that_is_made_is_known_in_korean(canvas):
 
 
 def test_what_nobody_knows_stays_as_it_is(canvas):
-    opened(canvas, "photo-report.v1")
+    opened(canvas, "photo-report")
     lines = ["a.jpg: something else", "nothing of the kind"]
     assert json.loads(canvas.evaluate(IN_KOREAN % json.dumps(lines))) == lines
 
 
 def test_a_warning_on_a_node_is_korean_where_the_artist_is(canvas):
-    opened(canvas, "photo-report.v1")
+    opened(canvas, "photo-report")
     text = "Warning: Picture 1 is a copy of the training photo a.jpg.\nlikeness 0.712"
     said = json.loads(canvas.evaluate(HEARD % (json.dumps("PortraitPhotoReport"), json.dumps(text))))
     assert said == ["⚠ 그림 1은(는) 학습 사진 a.jpg의 복사본입니다.", "닮음 0.712"]

@@ -12,14 +12,14 @@ import pytest
 
 from portrait_studio.runner.client import host as hosts
 
-from ..workflows.shelf import ALL
+from ..workflows.shelf import file_of
 from .chromium import Canvas, on_canvas
 from .opening import opened
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
-STARTER = next(path for path in ALL if path.stem.startswith("portrait-starter."))
+STARTER = file_of("portrait-starter")
 FOLDERS = ("checkpoints", "controlnet", "upscale_models")
 POCKET = ["pocket.safetensors", "pocket-openpose.safetensors", "pocket-tile.safetensors", "pocket-x4.safetensors"]
 PANEL = "document.getElementById('portrait-studio-models')"
@@ -76,7 +76,7 @@ def text(canvas: Canvas) -> str:
 
 
 def test_the_offer_names_what_is_missing_and_no_dialog_refuses_a_download(canvas):
-    opened(canvas, STARTER.stem)
+    opened(canvas, "portrait-starter")
     until(canvas, f"!!{PANEL}")
     offer = canvas.evaluate(f"{PANEL}.innerText")
     real = ["v1-5-pruned-emaonly-fp16.safetensors", "RealESRGAN_x4plus.safetensors"]
@@ -85,19 +85,19 @@ def test_the_offer_names_what_is_missing_and_no_dialog_refuses_a_download(canvas
 
 
 def test_the_first_button_makes_the_pocket_models_and_the_graph_then_opens_without_an_offer(canvas, base):
-    opened(canvas, STARTER.stem)
+    opened(canvas, "portrait-starter")
     until(canvas, f"!!{PANEL}")
     canvas.evaluate(PRESS % json.dumps("Make the pocket models"))
     until(canvas, f"{PANEL}.innerText.includes('Ready: the graph can run.')", 240)
     assert [file.name for file in models_in(base)] == POCKET
-    opened(canvas, STARTER.stem)
+    opened(canvas, "portrait-starter")
     time.sleep(1)  # the offer comes a third of a second after the graph
     assert canvas.evaluate(f"!{PANEL}")
 
 
 @pytest.mark.parametrize("family", ["SD1.5", "SDXL"])
 def test_a_button_sets_the_whole_graph_to_a_real_family_and_nothing_is_made(canvas, base, family):
-    opened(canvas, STARTER.stem)
+    opened(canvas, "portrait-starter")
     until(canvas, f"!!{PANEL}")
     before = json.loads(canvas.evaluate(SET_TO))
     assert before
@@ -117,7 +117,7 @@ def test_a_family_takes_the_files_that_are_there_keeps_ones_own_and_names_what_i
         (base / "models" / name).write_bytes(b"")  # the choice goes by the names alone
     (base / "models" / "controlnet" / "OpenPoseXL2.safetensors").write_bytes(b"")
     canvas.evaluate("app.refreshComboInNodes()")
-    opened(canvas, STARTER.stem)
+    opened(canvas, "portrait-starter")
     until(canvas, f"!!{PANEL}")
 
     def chosen(family: str) -> list[str]:

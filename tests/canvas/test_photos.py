@@ -99,7 +99,7 @@ def state(canvas: Canvas, wanted=lambda found: True, seconds: float = 60.0) -> d
 
 @pytest.mark.parametrize("how", ["drop", "beside", "button", "paste"])
 def test_photos_that_are_given_take_the_place_of_the_examples_and_are_shown(canvas, how):
-    nodes = len(opened(canvas, "photo-report.v1")["saved"]["nodes"])
+    nodes = len(opened(canvas, "photo-report")["saved"]["nodes"])
     near(canvas)
     give(canvas, how, [photo(0), photo(1)])
     found = state(canvas, lambda one: one["pictures"] == 2)
@@ -108,7 +108,7 @@ def test_photos_that_are_given_take_the_place_of_the_examples_and_are_shown(canv
 
 
 def test_what_is_no_photo_is_named_and_left_out(canvas):
-    opened(canvas, "photo-report.v1")
+    opened(canvas, "photo-report")
     give(canvas, "drop", [NOTES, photo(0), PAGE])
     found = state(canvas, lambda one: one["line"].startswith("No photo"))
     assert found["line"] == "No photo: notes.jpg, page.html"
@@ -116,14 +116,14 @@ def test_what_is_no_photo_is_named_and_left_out(canvas):
 
 
 def test_of_a_drop_without_any_photo_nothing_is_taken_and_the_examples_stay(canvas):
-    opened(canvas, "photo-report.v1")
+    opened(canvas, "photo-report")
     give(canvas, "drop", [NOTES])
     found = state(canvas, lambda one: one["line"] == "No photo: notes.jpg")
     assert (found["files"], found["folder"]) == ([], "examples/nora")
 
 
 def test_two_hundred_and_ten_photos_at_once_are_two_hundred_and_a_sentence(canvas):
-    opened(canvas, "photo-report.v1")
+    opened(canvas, "photo-report")
     give(canvas, "drop", [photo(0)], times=210)
     found = state(canvas, lambda one: "200 photos" in one["line"], 120)
     assert len(found["files"]) == 200
@@ -132,7 +132,7 @@ def test_two_hundred_and_ten_photos_at_once_are_two_hundred_and_a_sentence(canva
 
 
 def test_the_verdict_of_the_report_is_on_every_photo(canvas):
-    opened(canvas, "photo-report.v1")
+    opened(canvas, "photo-report")
     give(canvas, "drop", [photo(number) for number in range(12)])
     state(canvas, lambda one: len(one["files"]) == 12)
     canvas.evaluate("app.queuePrompt(0)")
@@ -145,7 +145,7 @@ def test_the_verdict_of_the_report_is_on_every_photo(canvas):
 
 
 def test_a_photo_goes_by_a_click_and_a_saved_graph_brings_the_others_back(canvas):
-    opened(canvas, "photo-report.v1")
+    opened(canvas, "photo-report")
     near(canvas)
     give(canvas, "drop", [photo(0), photo(1)])
     state(canvas, lambda one: one["pictures"] == 2)

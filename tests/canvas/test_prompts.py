@@ -20,7 +20,7 @@ from portrait_studio.runner.graph.classes import frontend
 
 from ..runner.graph.conftest import FROZEN
 from ..runner.graph.features import FEATURES
-from ..workflows.shelf import BARE
+from ..workflows.shelf import BARE, named
 from .chromium import Canvas, on_canvas
 from .comparison import OTHERWISE, differences, differences_in_meaning
 
@@ -81,7 +81,7 @@ def test_a_feature_graph_becomes_the_prompt_of_the_frontend(name: str, canvas: C
     )
 
 
-@pytest.mark.parametrize("path", BARE, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", BARE, ids=named)
 def test_our_own_graphs_become_the_prompts_of_the_frontend(path: Path, canvas: Canvas, info: dict):
     theirs = canvas.to_api(json.loads(path.read_bytes()))["output"]
     assert differences(to_api(read(path), info, seed=0, frontend=FRONTEND), theirs) == []

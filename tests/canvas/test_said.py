@@ -67,7 +67,7 @@ def read(canvas: Canvas, kind: str, wanted: str, seconds: float = 120.0) -> list
 
 
 def test_the_report_says_where_it_is_and_then_what_it_found(canvas):
-    opened(canvas, "photo-report.v1")
+    opened(canvas, "photo-report")
     before = canvas.evaluate("JSON.stringify(app.graph.serialize().nodes.map(one => one.widgets_values))")
     put(canvas, "PortraitPhotoReport", min_face=int(time.time()) % 7 + 57)  # another value, so that it runs again
     changed = json.loads(canvas.evaluate("JSON.stringify(app.graph.serialize().nodes.map(one => one.widgets_values))"))
@@ -84,7 +84,7 @@ def test_the_report_says_where_it_is_and_then_what_it_found(canvas):
 
 
 def test_an_error_is_one_sentence_on_the_node_without_a_path_or_a_module(canvas):
-    opened(canvas, "photo-report.v1")
+    opened(canvas, "photo-report")
     put(canvas, "PortraitLoadPhotos", folder="nowhere")
     canvas.evaluate("app.queuePrompt(0)")
     heard = read(canvas, "PortraitLoadPhotos", "nowhere")
@@ -93,7 +93,7 @@ def test_an_error_is_one_sentence_on_the_node_without_a_path_or_a_module(canvas)
 
 
 def test_with_too_few_photos_nothing_behind_the_report_runs(canvas):
-    opened(canvas, "photo-report.v1")
+    opened(canvas, "photo-report")
     put(canvas, "PortraitLoadPhotos", max_photos=3)
     put(canvas, "PortraitPhotoReport", least=5)
     accepted = canvas.evaluate("String(app.graph.nodes.find(one => one.title === 'Accepted photos').id)")

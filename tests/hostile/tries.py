@@ -22,7 +22,7 @@ from safetensors.numpy import save, save_file
 
 from portrait_studio.portrait import decoding, photos, poses, subject_store, subjects, tones
 from portrait_studio.portrait.errors import PortraitError
-from portrait_studio.runner.graph import parameters, read, stages
+from portrait_studio.runner.graph import located, parameters, read, stages
 
 LONGEST_SENTENCE = 1200  # characters
 
@@ -282,7 +282,7 @@ def pictures() -> Iterator[tuple[str, bytes]]:
 
 # --- graphs and presets
 
-GRAPH = Path(__file__).parents[2] / "workflows" / "portrait-starter.v1.json"
+GRAPH = located(Path("portrait-starter"))
 VALUES = (None, True, -1, 10**29, "", "x" * 5000, [], {}, [[]], "\x1b", 0.5)
 
 

@@ -13,7 +13,7 @@ from portrait_studio.runner import graph as graphs
 from ..canvas.chromium import Canvas, on_canvas
 from ..canvas.comparison import differences
 from ..canvas.opening import RELOAD, opened, settled
-from ..workflows.shelf import STUDIO
+from ..workflows.shelf import STUDIO, named
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
@@ -24,17 +24,17 @@ def canvas(packs_host) -> Iterator[Canvas]:
         yield opened_canvas
 
 
-@pytest.fixture(scope="module", params=STUDIO, ids=lambda path: path.stem)
+@pytest.fixture(scope="module", params=STUDIO, ids=named)
 def graph(request, packs_info):
     kinds = {node["type"] for node in json.loads(request.param.read_text("utf-8"))["nodes"]}
     absent = sorted(kinds - set(packs_info) - {"MarkdownNote"})
     if absent:
-        pytest.skip(f"NOT ON THE CANVAS HERE: {request.param.stem} needs {', '.join(absent)}")
+        pytest.skip(f"NOT ON THE CANVAS HERE: {named(request.param)} needs {', '.join(absent)}")
     return request.param
 
 
 def test_it_opens_without_a_red_node_a_complaint_or_a_dialog(canvas, graph):
-    found = opened(canvas, graph.stem)
+    found = opened(canvas, named(graph))
     assert found["missing"] == []
     assert found["said"] == []
     # The frontend breaks off with a dialog where a pack's script fails, and keeps half of the graph.
@@ -42,7 +42,7 @@ def test_it_opens_without_a_red_node_a_complaint_or_a_dialog(canvas, graph):
 
 
 def test_it_is_saved_as_it_was_opened(canvas, graph):
-    saved = opened(canvas, graph.stem)["saved"]
+    saved = opened(canvas, named(graph))["saved"]
     assert settled(json.loads(canvas.evaluate(RELOAD))) == settled(saved)
     file = json.loads(graph.read_text("utf-8"))
     values = {node["id"]: node.get("widgets_values") for node in file["nodes"]}

@@ -14,7 +14,7 @@ from portrait_studio.runner.demo.studio import example_photos
 from portrait_studio.runner.jobs import build
 from portrait_studio.runner.jobs import job as jobs
 
-from ..workflows.shelf import POCKET, STUDIO, recorded
+from ..workflows.shelf import POCKET, STUDIO, named, recorded
 from .conftest import without_words
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(3600)]
@@ -22,24 +22,24 @@ pytestmark = [pytest.mark.host, pytest.mark.timeout(3600)]
 FEW = {"steps": "8", "detail_steps": "4", "tone_steps": "4", "upscale_steps": "1"}
 RENDERS = {"same_person": "0.67"}  # the example people are renders, more alike than photographs of people
 QUICK = {
-    "portrait-studio.v1": FEW | RENDERS,
-    "portrait-studio-xl.v1": POCKET["portrait-studio-xl.v1"]
+    "portrait-studio": FEW | RENDERS,
+    "portrait-studio-xl": POCKET["portrait-studio-xl"]
     | FEW
     | RENDERS
     | {"width": "256", "height": "256", "detail_size": "256", "tile_size": "544", "cfg": "3.5", "upscale_cfg": "1"}
     | {"upscale_denoise": "0.1", "pose": "head-front"},
-    "template-detailer.v1": RENDERS | {"steps": "8", "ring_steps": "4"},
-    "couple-detailer.v1": {"steps": "10", "detail_steps": "4"},
-    "upscale-ultimate.v1": {"steps": "1", "upscale_by": "2"},
+    "template-detailer": RENDERS | {"steps": "8", "ring_steps": "4"},
+    "couple-detailer": {"steps": "10", "detail_steps": "4"},
+    "upscale-ultimate": {"steps": "1", "upscale_by": "2"},
 }
 SIZES = {
-    "portrait-studio.v1": [(256, 256)] * 4 + [(1024, 1024)],
-    "portrait-studio-xl.v1": [(256, 256)] * 4 + [(1024, 1024)],
-    "template-detailer.v1": [(640, 640)] * 2,
-    "couple-detailer.v1": [(512, 256)] * 2,
-    "upscale-ultimate.v1": [(544, 544)],
+    "portrait-studio": [(256, 256)] * 4 + [(1024, 1024)],
+    "portrait-studio-xl": [(256, 256)] * 4 + [(1024, 1024)],
+    "template-detailer": [(640, 640)] * 2,
+    "couple-detailer": [(512, 256)] * 2,
+    "upscale-ultimate": [(544, 544)],
 }
-PEOPLE = {"couple-detailer.v1": 2}
+PEOPLE = {"couple-detailer": 2}
 
 
 def test_the_packs_came_up_and_are_those_that_were_recorded(packs_info, log):
@@ -53,17 +53,17 @@ def test_the_packs_came_up_and_are_those_that_were_recorded(packs_info, log):
         assert {section: sorted(here[section]) for section in names} == {s: sorted(n) for s, n in names.items()}, kind
 
 
-@pytest.mark.parametrize("path", [path for path in STUDIO if path.stem in QUICK], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in STUDIO if named(path) in QUICK], ids=named)
 def test_every_stage_leaves_its_picture_with_its_people_in_it(path: Path, packs_host, tmp_path):
     with Client(packs_host.url, stall=3600) as client:
-        job = build.job(client, path, QUICK[path.stem])
+        job = build.job(client, path, QUICK[named(path)])
         result = jobs.run(job, client, tmp_path)
     stages = [stage for stage in result.stages if stage.file]
     assert [stage.name for stage in stages] == [stage["name"] for stage in _declared(path)["stages"]]
-    assert [Image.open(tmp_path / str(stage.file)).size for stage in stages] == SIZES[path.stem]
+    assert [Image.open(tmp_path / str(stage.file)).size for stage in stages] == SIZES[named(path)]
     for stage in stages:
         people = faces.detect(photos.read(tmp_path / str(stage.file)))
-        assert len(people) == PEOPLE.get(path.stem, 1), stage.name
+        assert len(people) == PEOPLE.get(named(path), 1), stage.name
     measured = [stage.likeness for stage in stages if stage.likeness is not None]
     assert len(measured) >= 1
     # Detail, tone and enlargement keep the face that text to image found.
@@ -78,8 +78,8 @@ def test_a_template_with_two_faces_keeps_the_pixels_of_the_other(packs_host, tmp
     both.paste(left, (0, 0))
     both.paste(right, (320, 0))
     both.save(folder / "two.png")
-    path = next(path for path in STUDIO if path.stem == "template-detailer.v1")
-    settings = QUICK[path.stem] | {"template": "two", "face": "leftmost", "ring_out": "10", "ring_in": "-6"}
+    path = next(path for path in STUDIO if named(path) == "template-detailer")
+    settings = QUICK[named(path)] | {"template": "two", "face": "leftmost", "ring_out": "10", "ring_in": "-6"}
     with Client(packs_host.url, stall=3600) as client:
         result = jobs.run(build.job(client, path, settings), client, tmp_path)
     before = photos.read(folder / "two.png")

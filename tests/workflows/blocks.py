@@ -2,6 +2,8 @@
 
     python -m tests.workflows.blocks [NAME ...]
 
+names.toml says what their files are called, and which come once more as forms.
+
 To change a graph, change its plan or the plain graph, and run this. A plain graph is packed: gunzip it, open it on the
 canvas, save it, gzip it.
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,8 @@ PLAIN = Path(__file__).with_name("plain")
 ALL_PLAIN = sorted(unpacked(PLAIN).glob("*.json"))
 FORMER = ROOT / "runner" / "graph" / "plain.json"
 LIBRARY = ROOT / "subgraphs"
+NAMES = read_toml(Path(__file__).with_name("names.toml"))
+PREVIEW = "$$canvas-image-preview"  # newer frontends' own word for the picture under a node
 
 
 def plan_of(name: str) -> dict[str, Any]:
@@ -55,7 +60,31 @@ def builder(path: Path) -> Builder:
 def made(path: Path) -> dict[str, Any]:
     """Return the graph of blocks for a plain graph: with its families, its App form, and what its loaders offer."""
     built = with_families(builder(path).build())
-    return numbered(with_form(complete(built, json.loads(OFFERS.read_text("utf-8")))))
+    return _exposed(numbered(with_form(complete(built, json.loads(OFFERS.read_text("utf-8"))))))
+
+
+def app(graph: dict[str, Any]) -> dict[str, Any]:
+    """Return a graph of blocks as the frontend keeps it when it opens as a form."""
+    extra = {**graph["extra"], "linearMode": True}
+    return {**graph, "id": str(uuid.uuid5(uuid.UUID(graph["id"]), "app")), "extra": extra}
+
+
+def files(graph: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the files of a graph of blocks by their names, without the ending of their pictures."""
+    name = graph["extra"]["portrait_studio"]["name"]
+    file = NAMES["files"][name]
+    return {file: graph} | ({f"{file}.app": app(graph)} if name in NAMES["app"] else {})
+
+
+def _exposed(graph: dict[str, Any]) -> dict[str, Any]:
+    """Let Nodes 2.0 show a block's picture where it would not by itself: that of a node that saves none."""
+    inside = {node["id"]: node for one in graph["definitions"]["subgraphs"] for node in one["nodes"]}
+    for node in graph["nodes"]:
+        shown = node["properties"].get("portrait_studio_shows")
+        if shown and inside[int(shown)]["type"] not in ("SaveImage", "PreviewImage"):
+            one = {"name": PREVIEW, "sourceNodeId": shown, "sourcePreviewName": PREVIEW}
+            node["properties"]["previewExposures"] = [one]
+    return graph
 
 
 def former() -> dict[str, dict[str, int]]:
@@ -88,7 +117,8 @@ def main(names: list[str]) -> int:
         if not names or path.stem.rpartition(".v")[0] in names:
             path.write_text(in_lines(_bare(json.loads(path.read_text("utf-8")))), "utf-8")
             pack(PLAIN / f"{path.name}.gz", path.read_bytes())
-            (WORKFLOWS / path.name).write_text(in_lines(made(path)), "utf-8")
+            for name, graph in files(made(path)).items():
+                (WORKFLOWS / f"{name}.json").write_text(in_lines(graph), "utf-8")
     FORMER.write_text(in_lines(former()), "utf-8")
     for name, graph in library().items():
         # ComfyUI reads these in the system's own encoding, so they are plain ASCII.

@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from portrait_studio.runner.graph import newest
+from portrait_studio.runner.graph.shelf import graphs
+
 from ..packing import document
 
 ROOT = Path(__file__).parents[2]
@@ -23,13 +26,30 @@ def stands_on_packs(path: Path) -> bool:
     return any(not pack.get("optional") for pack in declared(path)["requires"]["packs"])
 
 
-ALL = sorted(WORKFLOWS.glob("*.json"))
+def named(path: Path) -> str:
+    """Return the name that a graph file gives itself."""
+    return declared(path)["name"]
+
+
+def file_of(name: str) -> Path:
+    """Return the file of the shipped graph of this name."""
+    file = newest(name)
+    assert file is not None, name
+    return file
+
+
+def twin_of(path: Path) -> Path:
+    """Return the API prompt of a graph, as it is shipped."""
+    return WORKFLOWS / "api" / f"{named(path)}.v{declared(path)['version'].partition('.')[0]}.json"
+
+
+ALL = sorted(graphs().values())
 BARE = [path for path in ALL if not stands_on_packs(path)]
 STUDIO = [path for path in ALL if stands_on_packs(path)]
 
 # What takes the place of models that no machine of ours has, and the sizes and steps of a quick try on the pocket ones.
 POCKET = {
-    "portrait-studio-xl.v1": {
+    "portrait-studio-xl": {
         "checkpoint": "pocket.safetensors",
         "openpose": "pocket-openpose.safetensors",
         "tile_controlnet": "pocket-tile.safetensors",

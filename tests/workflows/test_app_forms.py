@@ -6,10 +6,13 @@ import json
 
 import pytest
 
-from .app_forms import FORMS, PHOTOS, with_form
-from .shelf import ALL
+from portrait_studio.runner.graph import newest
 
-each_graph = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+from .app_forms import FORMS, PHOTOS, with_form
+from .blocks import NAMES, app
+from .shelf import ALL, WORKFLOWS, file_of, named
+
+each_graph = pytest.mark.parametrize("path", ALL, ids=named)
 
 
 @each_graph
@@ -57,4 +60,22 @@ def test_no_widget_of_the_form_is_called_value(path):
 
 
 def test_every_graph_has_a_form():
-    assert set(FORMS["graphs"]) == {path.stem.rpartition(".v")[0] for path in ALL}
+    assert set(FORMS["graphs"]) == {named(path) for path in ALL}
+
+
+@pytest.mark.parametrize("name", NAMES["app"])
+def test_the_main_graphs_come_once_more_as_forms(name):
+    path = file_of(name)
+    form = path.with_name(f"{path.stem}.app.json")
+    graph = json.loads(path.read_text("utf-8"))
+    assert json.loads(form.read_text("utf-8")) == app(graph), "write it again: python -m tests.workflows.blocks"
+    assert form.with_suffix(".jpg").read_bytes() == path.with_suffix(".jpg").read_bytes()
+    assert newest(name) == path
+
+
+def test_every_file_is_a_graph_or_a_form_of_one_and_has_its_picture():
+    wanted = {NAMES["files"][name] for name in NAMES["files"]} | {
+        f"{NAMES['files'][name]}.app" for name in NAMES["app"]
+    }
+    for ending in ("json", "jpg"):
+        assert {file.name.removesuffix(f".{ending}") for file in WORKFLOWS.glob(f"*.{ending}")} == wanted

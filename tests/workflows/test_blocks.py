@@ -13,18 +13,18 @@ from . import blocks
 from .crossing import crossings
 from .meaning import meanings, without_kits
 from .numbering import POINTERS
-from .shelf import ALL, WORKFLOWS, recorded
+from .shelf import ALL, file_of, named, recorded
 
 PLAIN = blocks.ALL_PLAIN
 SCREEN = (1920, 1080)
 MENUS = (60, 95)  # pixels that the frontend's own side bar and tabs take
 TITLE = 14  # LiteGraph's letters of a title, in pixels at scale 1
 each_plain = pytest.mark.parametrize("path", PLAIN, ids=lambda path: path.stem)
-each_graph = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+each_graph = pytest.mark.parametrize("path", ALL, ids=named)
 
 
 def shipped(path) -> dict:
-    return json.loads((WORKFLOWS / path.name).read_text("utf-8"))
+    return json.loads(file_of(named(path)).read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,12 @@ def info(host) -> dict:
 
 
 def test_every_graph_has_a_plain_one_and_a_plan():
-    assert [path.name for path in PLAIN] == [path.name for path in ALL]
+    assert sorted(map(named, PLAIN)) == sorted(map(named, ALL))
 
 
 @each_plain
 def test_a_graph_is_what_the_tool_makes(path):
-    assert shipped(path) == blocks.made(path), f"run: python -m tests.workflows.blocks {path.stem}"
+    assert shipped(path) == blocks.made(path), f"run: python -m tests.workflows.blocks {named(path)}"
 
 
 def test_the_runner_knows_where_the_nodes_of_older_graphs_are():
@@ -50,7 +50,7 @@ def test_the_runner_knows_where_the_nodes_of_older_graphs_are():
 @each_plain
 def test_a_graph_of_blocks_means_what_the_plain_one_does(path, info):
     plain = graphs.to_api(graphs.read(path), info)
-    made = graphs.to_api(graphs.read(WORKFLOWS / path.name), info)
+    made = graphs.to_api(graphs.read(file_of(named(path))), info)
     assert any(node["class_type"] == "PortraitOpenKit" for node in made.values()) or len(made) == len(plain)
     assert meanings(without_kits(made)) == meanings(plain)
 

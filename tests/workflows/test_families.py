@@ -8,13 +8,13 @@ from portrait_studio.runner import graph as graphs
 from portrait_studio.runner.graph.document import BYPASS, GraphError
 from portrait_studio.runner.session.defaults import defaults_for
 
-from .shelf import ALL
+from .shelf import ALL, file_of, named
 
 FOLLOWING = [path for path in ALL if "families" in graphs.declared(graphs.read(path))]
 
 
 def starter() -> graphs.UIGraph:
-    return graphs.read(next(path for path in FOLLOWING if path.stem.startswith("portrait-starter.")))
+    return graphs.read(file_of("portrait-starter"))
 
 
 def test_every_graph_with_a_checkpoint_follows_a_family():
@@ -23,7 +23,7 @@ def test_every_graph_with_a_checkpoint_follows_a_family():
     assert len(FOLLOWING) == 10
 
 
-@pytest.mark.parametrize("path", FOLLOWING, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FOLLOWING, ids=named)
 def test_every_graph_sets_only_parameters_that_it_has_to_values_that_they_take(path):
     graph = graphs.read(path)
     known, families = graphs.parameters(graph), graphs.declared(graph)["families"]
@@ -41,7 +41,7 @@ def test_a_session_and_a_family_set_the_same(checkpoint):
     defaults = defaults_for(checkpoint)
     family = {"sd15": "SD1.5", "sdxl": "SDXL"}[defaults.name]
     for graph, values in ((defaults.graph, defaults.portraits), ("train-subject", defaults.training)):
-        path = next(path for path in FOLLOWING if path.stem.startswith(f"{graph}."))
+        path = file_of(graph)
         set_by_family = graphs.declared(graphs.read(path))["families"][family]
         for name in set(values) & set(set_by_family):
             assert values[name] == set_by_family[name], name

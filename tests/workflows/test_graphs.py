@@ -10,7 +10,8 @@ import pytest
 from portrait_studio.runner import graph as graphs
 from portrait_studio.runner.client.client import Client
 
-from .shelf import ALL, without_news
+from .blocks import NAMES
+from .shelf import ALL, file_of, named, twin_of, without_news
 from .shelf import BARE as WORKFLOWS
 
 pytestmark = pytest.mark.host
@@ -24,22 +25,22 @@ def object_info(host) -> dict:
         return client.object_info()
 
 
-@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
-def test_a_graph_is_named_by_name_and_major_version_and_declares_itself(path):
+@pytest.mark.parametrize("path", ALL, ids=named)
+def test_a_graph_is_called_what_the_plan_says_and_declares_itself(path):
     declared = graphs.declared(graphs.read(path))
-    assert path.stem == f"{declared['name']}.v{declared['version'].split('.')[0]}"
+    assert path.stem == NAMES["files"][declared["name"]]
     assert declared["title"]["ko"]
     for name, parameter in declared["parameters"].items():
         assert parameter["help"]["en"], name
         assert parameter["help"]["ko"], name
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
 def test_the_check_has_nothing_against_a_graph_on_the_studios_own_host(path, object_info):
     assert graphs.check(graphs.read(path), object_info) == []
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
 def test_the_default_of_every_parameter_is_what_the_canvas_shows(path, object_info):
     graph = graphs.read(path)
     shown = graphs.to_api(graph, object_info)
@@ -48,16 +49,16 @@ def test_the_default_of_every_parameter_is_what_the_canvas_shows(path, object_in
     assert set_again == shown
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", WORKFLOWS, ids=named)
 def test_the_api_twin_is_what_the_graph_converts_to(path, object_info):
-    twin = ROOT / "workflows" / "api" / path.name
+    twin = twin_of(path)
     shipped = json.loads(twin.read_text("utf-8"))
     made = without_news(graphs.to_api(graphs.read(path), object_info), shipped, object_info)
-    assert shipped == made, f"write it again: portrait-studio graph to-api {path.name}"
+    assert shipped == made, f"write it again: portrait-studio graph to-api {named(path)}"
 
 
 def test_the_starter_stands_on_comfyui_and_this_pack_alone(object_info):
-    prompt = graphs.to_api(graphs.read(ROOT / "workflows" / "portrait-starter.v1.json"), object_info)
+    prompt = graphs.to_api(graphs.read(file_of("portrait-starter")), object_info)
     for node in prompt.values():
         module = object_info[node["class_type"]]["python_module"]
         assert module in ("nodes", "custom_nodes.portrait-studio") or module.startswith("comfy_extras."), node

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from .offers import OFFERS, complete, is_ours, levels
-from .shelf import ALL
+from .shelf import ALL, named
 
 DATA = json.loads(OFFERS.read_text("utf-8"))
 # The addresses that ComfyUI's frontend downloads from; for any other it opens a dialog with a refusal in red.
@@ -25,13 +25,13 @@ def node_values(node) -> list:
     return node.get("widgets_values") or []
 
 
-@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL, ids=named)
 def test_a_graph_says_what_the_data_says(path):
     graph = json.loads(path.read_text("utf-8"))
     assert complete(json.loads(path.read_text("utf-8")), DATA) == graph
 
 
-@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL, ids=named)
 def test_every_node_of_ours_can_be_named_by_a_host_without_the_pack(path):
     ours = [node for node in nodes(path) if is_ours(node["type"])]
     assert ours
@@ -39,7 +39,7 @@ def test_every_node_of_ours_can_be_named_by_a_host_without_the_pack(path):
     assert "comfy-core" in {node["properties"].get("cnr_id") for node in nodes(path)}
 
 
-@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL, ids=named)
 def test_every_model_file_a_core_loader_is_set_to_is_offered_by_name_and_folder(path):
     folders = {"CheckpointLoaderSimple": "checkpoints", "ControlNetLoader": "controlnet"}
     for node in nodes(path):
@@ -66,7 +66,7 @@ def test_an_offer_has_an_address_a_licence_a_size_and_says_where_it_was_found(mo
         assert "none is given" in model["found"]
 
 
-@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ALL, ids=named)
 def test_a_loader_that_is_set_to_a_pocket_model_offers_a_real_one_and_no_address_that_a_host_refuses(path):
     for node in nodes(path):
         models = node["properties"].get("models", [])

@@ -16,7 +16,7 @@ from portrait_studio.runner.jobs import build
 from portrait_studio.runner.jobs import job as jobs
 from portrait_studio.runner.jobs.job import Result
 
-from .shelf import WORKFLOWS
+from .shelf import file_of
 
 pytestmark = [pytest.mark.host, pytest.mark.timeout(900)]
 
@@ -31,7 +31,7 @@ def run(host, tmp_path):
     def run_graph(name: str, settings: dict[str, str], pictures: list[Path] | None = None) -> Result:
         with Client(host.url) as client:
             upload = (lambda: jobs.upload_photos(client, pictures)) if pictures else None
-            job = build.job(client, WORKFLOWS / f"{name}.v1.json", settings, upload)
+            job = build.job(client, file_of(name), settings, upload)
             return jobs.run(job, client, tmp_path)
 
     return run_graph

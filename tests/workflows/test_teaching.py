@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from .offers import levels
-from .shelf import ALL, ROOT, declared
+from .shelf import ALL, ROOT, declared, named
 
 NOTES = ("MarkdownNote", "Note")
-each_graph = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+each_graph = pytest.mark.parametrize("path", ALL, ids=named)
 
 
 def graph(path: Path) -> dict:

@@ -18,6 +18,7 @@ from portrait_studio.portrait.disk import sha256
 from portrait_studio.portrait.subjects import Subject, SubjectError
 from portrait_studio.runner.batch import Order, TableError, begin
 from portrait_studio.runner.client import Client, LocalHost
+from portrait_studio.runner.graph import located
 from portrait_studio.runner.jobs import bring
 
 from ...nodes.test_subjects import graph as portrait
@@ -114,7 +115,7 @@ def test_a_subject_is_brought_to_the_host_that_lacks_it_and_the_pictures_are_the
 
 def test_a_subject_of_any_host_can_be_named_in_the_rows(tmp_path, host, other, stores, subject):
     person = subject(stores[1])
-    graph = ROOT / "workflows" / "portrait-starter.v1.json"
+    graph = located(Path("portrait-starter"))
     photo = next((ROOT / "pocket" / "subjects").rglob("*.jpg"))
     matrix = [f"subject={person.name},none", "seed=1,2"]
     with begin(Order(graph, [host.url, other.url], matrix=matrix, photos=[photo]), tmp_path) as state:

@@ -8,13 +8,14 @@ import json
 from pathlib import Path
 
 from portrait_studio.runner.client.errors import exit_code
+from portrait_studio.runner.graph import located
 
 from ...packing import unpacked
 from ..command import invoke
 
 ROOT = Path(__file__).parents[3]
-STARTER = ROOT / "workflows" / "portrait-starter.v1.json"
-PLAIN = unpacked(ROOT / "tests" / "workflows" / "plain") / STARTER.name
+STARTER = located(Path("portrait-starter"))
+PLAIN = unpacked(ROOT / "tests" / "workflows" / "plain") / "portrait-starter.v1.json"
 LOG = (ROOT / "tests" / "data" / "logs" / "failed_imports.log").read_text("utf-8")
 
 

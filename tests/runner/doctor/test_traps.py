@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,9 @@ from portrait_studio.runner import graph as graphs
 from portrait_studio.runner.assets.packs import pin_of
 from portrait_studio.runner.assets.versions import within
 from portrait_studio.runner.doctor.knowledge import knowledge, traps
-from portrait_studio.runner.graph import operations
+from portrait_studio.runner.graph import located, operations
 
-from .asking import ROOT, add_pack, doctor, face_detailer, one
+from .asking import add_pack, doctor, face_detailer, one
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_the_feather_that_kills_the_detailer_is_known(installation, graph, host,
 def test_a_trap_in_a_shipped_graph_that_a_user_changed_is_found_while_nothing_runs(installation, tmp_path):
     """Out of a picture, where nodes do not name their widgets; the order is that of the shipped graph."""
     add_pack(installation, "ComfyUI-Impact-Pack", "comfyui-impact-pack", "7.10.6")
-    shipped = ROOT / "workflows" / "portrait-studio.v1.json"
+    shipped = located(Path("portrait-studio"))
     data = json.loads(shipped.read_text("utf-8"))
     every = [each for level in graphs.levels(data) for each in level["nodes"]]
     detailers = [each for each in every if each["type"] == "FaceDetailer" and each.get("mode", 0) == 0]

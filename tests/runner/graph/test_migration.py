@@ -29,8 +29,8 @@ from .sketch import Sketch
 ROOT = Path(__file__).parents[3]
 INFO = RECORDED["object_info"]
 RELEASED = [frozen.path(name) for name in frozen.HASHES]
-STARTER = ROOT / "workflows" / "portrait-starter.v1.json"
-PLAIN = unpacked(ROOT / "tests" / "workflows" / "plain") / STARTER.name
+STARTER = graphs.located(Path("portrait-starter"))
+PLAIN = unpacked(ROOT / "tests" / "workflows" / "plain") / "portrait-starter.v1.json"
 """The starter of today, without its blocks."""
 BEFORE = frozen.path("portrait-starter.1.1.0.json")
 """The starter as it was before its nodes went into blocks."""

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from portrait_studio.runner.graph.shelf import advice, located
 
+GRAPHS = [
+    ("A portrait", "starter", "1.3.0"),
+    ("Two of it", "starter", "2.0.0"),
+    ("starter.v10", "starter", "10.1.0"),
+    ("A large one", "starter-xl", "1.0.0"),
+]
+
 
 @pytest.fixture
 def shelf(tmp_path) -> Path:
     folder = tmp_path / "workflows"
     folder.mkdir()
-    for name in ("starter.v1", "starter.v2", "starter.v10", "starter-xl.v1"):
-        (folder / f"{name}.json").write_text("{}")
+    for title, name, version in GRAPHS:
+        studio = {"name": name, "version": version}
+        (folder / f"{title}.json").write_text(json.dumps({"extra": {"portrait_studio": studio}}))
+    (folder / "Two of it.app.json").write_text((folder / "Two of it.json").read_text())
+    (folder / "of somebody else.json").write_text("[]")
     return folder
 
 
 @pytest.mark.parametrize(
-    ("given", "found"), [("starter", "starter.v10"), ("starter.v2", "starter.v2"), ("starter-xl", "starter-xl.v1")]
+    ("given", "found"),
+    [
+        ("starter", "starter.v10"),
+        ("starter.v2", "Two of it"),
+        ("starter-xl", "A large one"),
+        ("workflows/starter.v1.json", "A portrait"),
+        ("/an/older/place/workflows/starter.json", "starter.v10"),
+    ],
 )
-def test_a_name_is_the_newest_version_or_the_one_that_is_named(shelf, given, found):
+def test_a_name_or_the_file_of_former_days_is_the_newest_version_or_the_one_that_is_named(shelf, given, found):
     assert located(Path(given), shelf) == shelf / f"{found}.json"
 
 

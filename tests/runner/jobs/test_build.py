@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from portrait_studio.runner.graph import located
 from portrait_studio.runner.jobs import build
 
 ROOT = Path(__file__).parents[3]
@@ -17,7 +18,7 @@ TWO = LOADER | {"5": LOADER["3"]}
 
 @pytest.mark.parametrize(("name", "takes"), [("portrait-starter", True), ("portrait-studio", True), ("couple", False)])
 def test_a_shipped_graph_takes_the_photos_of_one_person_or_none(name, takes):
-    assert build.takes_photos(ROOT / "workflows" / f"{name}.v1.json") is takes
+    assert build.takes_photos(located(Path(name))) is takes
 
 
 @pytest.mark.parametrize(
