@@ -16,6 +16,8 @@ ShortName = Annotated[str, Field(min_length=1, max_length=limit("name_letters"))
 LookName = Annotated[str, Field(max_length=100)]
 Secret = Annotated[str, Field(max_length=400)]
 """What somebody typed into a form that opens something."""
+CurvePoint = Annotated[list[float], Field(min_length=2, max_length=2)]
+"""A pair as a list: FastAPI describes a tuple in words that OpenAPI 3.1 does not know."""
 Language = Annotated[str, Field(pattern="^(en|ko)$")]
 
 
@@ -119,7 +121,7 @@ class JobShape(Shape):
     created: datetime
     seconds: float | None
     left: float | None
-    curve: list[tuple[float, float]]
+    curve: list[CurvePoint]
     sample: str
 
 
