@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -96,5 +97,6 @@ def test_the_graphs_are_offered_as_templates_with_a_thumbnail(host):
     offered = json.loads(get(host, "/workflow_templates"))["portrait-studio"]
     assert sorted(offered) == sorted(file.stem for file in (ROOT / "workflows").glob("*.json"))
     for name in offered:
-        assert json.loads(get(host, f"/api/workflow_templates/portrait-studio/{name}.json"))["nodes"]
-        assert get(host, f"/api/workflow_templates/portrait-studio/{name}.jpg")[:2] == b"\xff\xd8"
+        address = f"/api/workflow_templates/portrait-studio/{quote(name)}"
+        assert json.loads(get(host, f"{address}.json"))["nodes"]
+        assert get(host, f"{address}.jpg")[:2] == b"\xff\xd8"
