@@ -1,5 +1,6 @@
-// A DOM widget of ours on any node, blocks too. From 2026 on a block's list of widgets is computed from its inputs, and a
-// widget that is added to it is drawn over its sockets by LiteGraph and not at all by Nodes 2.0: so it joins the list.
+// A DOM widget of ours on any node, blocks too. From 2026 on a block's list of widgets is computed from its inputs, and
+// LiteGraph draws a widget that is added to it over its sockets: so it joins the list. Nodes 2.0 of these frontends draws
+// none but the inputs' on a block; it shows pictures by itself (`previewExposures` in the graph).
 const added = new WeakMap(); // by node: its widgets of ours, by name
 
 function joined(node, widget) {
