@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from . import channels_last, decoder, guided, host
 from .attention import attention
@@ -356,6 +356,9 @@ def _checkpointed(forward: Callable) -> Callable:
     def run(*args: Any, **kwargs: Any) -> Any:
         if not torch.is_grad_enabled():
             return forward(*args, **kwargs)
-        return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+        # Torch stops early by an exception out of the last layer. On a card, where gradients have a thread of their
+        # own, that exception is lost when the layer is an autograd.Function (torch 2.11), and the training dies.
+        with set_checkpoint_early_stop(False):
+            return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
 
     return run

@@ -130,6 +130,20 @@ def learns(kind: comfy.model_base.ModelType, checkpointing: bool) -> tuple[list[
     return losses, same
 
 
+def blocks_computed_again_to_their_ends() -> int:
+    """How often a block comes to its end on the way there and back, when its last layer keeps something."""
+    ends = []
+
+    def block(x: torch.Tensor) -> torch.Tensor:
+        y = x.sin().exp()
+        ends.append(True)
+        return y
+
+    with torch.inference_mode(False), torch.enable_grad():
+        native._checkpointed(block)(torch.ones(3, requires_grad=True)).sum().backward()
+    return len(ends)
+
+
 def drawn_factors(loras: list[Lora]) -> None:
     """Give LoRAs numbers of their own, so that everything has a gradient."""
     with torch.no_grad():
@@ -397,6 +411,7 @@ def main() -> None:
         "unknown": unknown_names(False) + unknown_names(True),
         "losses": plain,
         "checkpointed": checkpointed,
+        "to the end": blocks_computed_again_to_their_ends(),
         "host_untouched": same,
         "several": [several(False), several(True)],
         "several_readers": several_readers(),

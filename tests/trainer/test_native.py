@@ -37,6 +37,10 @@ def test_gradient_checkpointing_changes_nothing_of_the_result(found):
     assert found["checkpointed"] == pytest.approx(found["losses"], rel=1e-4)
 
 
+def test_what_is_computed_again_goes_to_its_end_since_torch_loses_its_early_stop_on_a_card(found):
+    assert found["to the end"] == 2
+
+
 def test_a_pass_of_several_people_gives_each_the_gradients_of_a_pass_alone(found):
     for one in found["several"]:  # without checkpointing and with it
         assert one["answer"] < 1e-5
