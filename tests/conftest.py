@@ -54,7 +54,8 @@ def version(comfyui: Path) -> str:
 @pytest.fixture(scope="session")
 def models() -> Path:
     """The folder of the assembled pocket models; install.py test sets it."""
-    return Path(os.environ.get("PORTRAIT_STUDIO_MODELS", ROOT / ".studio" / "models"))
+    folder = Path(os.environ.get("PORTRAIT_STUDIO_MODELS", ROOT / ".studio" / "models"))
+    return folder.resolve()  # a host is started in a folder of its own
 
 
 @pytest.fixture(scope="session")
