@@ -70,8 +70,11 @@ def say(**facts: Any) -> None:
     sys.stdout.flush()
 
 
-def enter(comfyui: str, arguments: list[str]) -> bool:
-    """Make this process a ComfyUI as its main.py does, but for the server; return whether dynamic VRAM is on."""
+def enter(comfyui: str, arguments: list[str], dynamic: bool = True) -> bool:
+    """Make this process a ComfyUI as its main.py does, but for the server; return whether dynamic VRAM is on.
+
+    Without `dynamic` it stays off, whatever the ComfyUI has as its default.
+    """
     sys.path.insert(0, comfyui)
     sys.argv = [sys.argv[0], *arguments]
     import comfy.options
@@ -79,7 +82,7 @@ def enter(comfyui: str, arguments: list[str]) -> bool:
     comfy.options.enable_args_parsing()
     from comfy import cli_args
 
-    wanted = getattr(cli_args, "enables_dynamic_vram", lambda: False)()
+    wanted = dynamic and getattr(cli_args, "enables_dynamic_vram", lambda: False)()
     aimdo: Any = None
     if wanted:
         aimdo = importlib.import_module("comfy_aimdo.control")
@@ -332,7 +335,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr)
     logging.getLogger("portrait_studio").setLevel(logging.INFO)  # why something goes the plain way
     job = json.loads(sys.argv.pop(1))
-    dynamic = enter(job["comfyui"], job["arguments"])
+    dynamic = enter(job["comfyui"], job["arguments"], job["task"] != "make")  # layers to fill must be there
     if job["task"] == "make":
         for kind, file in job["files"].items():
             make(file, kind)
