@@ -22,7 +22,13 @@ PICK = {
     "LiteGraph": """(async (block, name, wanted) => {
       const node = app.graph.nodes.find(one => String(one.id) === String(block));
       const widget = node.widgets.find(one => one.name === name);
-      widget.setValue(wanted, {e: new PointerEvent("pointerdown"), node, canvas: app.canvas});
+      if (widget.setValue) widget.setValue(wanted, {e: new PointerEvent("pointerdown"), node, canvas: app.canvas});
+      else { // a block's, in frontends of 2026
+        widget.value = wanted;
+        widget.callback?.(wanted, app.canvas, node);
+        document.body.click();
+        await new Promise(done => setTimeout(done, 50));
+      }
     })(%s, %s, %s)""",
     "Nodes 2.0": """(async (block, name, wanted) => {
       const until = async found => {

@@ -28,8 +28,9 @@ SHOWN = """%s.map(name => app.graph.nodes.flatMap(node => node.widgets ?? [])
   .find(widget => widget.name === name).value)"""
 CHOOSE = """(family => {
   const node = app.graph.nodes.find(one => one.title === "Checkpoint");
-  node.widgets.find(one => one.name === "family")
-    .setValue(family, {e: new PointerEvent("pointerdown"), node, canvas: app.canvas});
+  const widget = node.widgets.find(one => one.name === "family");
+  if (widget.setValue) widget.setValue(family, {e: new PointerEvent("pointerdown"), node, canvas: app.canvas});
+  else { widget.value = family; widget.callback?.(family, app.canvas, node); } // a block's, in frontends of 2026
 })(%s)"""
 SET_TO = """JSON.stringify([app.graph, ...(app.graph.subgraphs?.values?.() ?? [])].flatMap(graph => graph.nodes)
   .flatMap(node => (node.widgets ?? []).map(widget => widget.value))

@@ -61,26 +61,44 @@ export function choose(family) {
 }
 
 const followed = new WeakSet();
+const chooser = () => targets(studio()?.parameters?.family, placed(root()))[0]?.at(-1);
+let seen; // the family that the graph is set for
+
+function turn(value) {
+  seen = value;
+  choose(value);
+}
 
 function follow() {
   if (!studio()?.families) return;
   for (const widgets of targets(studio().parameters.family, placed(root()))) {
     const widget = widgets.at(-1);
+    seen = widget.value;
     if (followed.has(widget)) continue;
     followed.add(widget);
     const before = widget.callback;
     widget.callback = function (value, ...more) {
       const answer = before?.call(this, value, ...more);
-      choose(value);
+      turn(value);
       return answer;
     };
   }
   for (const { node } of placed(root())) refresh(node);
 }
 
+// Nodes 2.0 of frontends of 2026 keeps a value that is picked on a block, and calls nobody.
+function look() {
+  if (!studio()?.families) return;
+  const value = chooser()?.value;
+  if (value !== undefined && value !== seen) turn(value);
+}
+
 const name = "PortraitStudio.Family";
 // A second copy of the pack brings a second copy of this file.
 if (!app.extensions.some((extension) => extension.name === name)) app.registerExtension({
   name,
+  setup() {
+    for (const kind of ["click", "keyup"]) document.addEventListener(kind, () => setTimeout(look), true);
+  },
   afterConfigureGraph: follow,
 });
