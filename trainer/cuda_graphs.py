@@ -32,7 +32,8 @@ def can_record(cuda: str | None, allocator: str) -> bool:
 
     Only torch's own will do. With CUDA's (`cudaMallocAsync`, ComfyUI's default) torch 2.11 ends the process when memory
     of a recording is freed that no replay has allocated yet: cudaFreeAsync fails in a destructor. To replay each
-    recording once as soon as it is made saves a network of a few layers, and not a UNet (one H200).
+    recording once as soon as it is made saves a network of a few layers, and not a UNet; nor does it help to keep
+    until then all that the way there saved (one H200).
     """
     return bool(cuda) and allocator == "native"
 

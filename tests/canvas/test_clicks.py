@@ -46,7 +46,7 @@ PHOTOS = """app.graph.nodes.find(one => one.type === "PortraitLoadPhotos")
   ?.widgets.find(one => one.name === "portrait_studio_photos").element"""
 # A new artist's ComfyUI opens with it by itself.
 BROWSER = """(() => {
-  const open = !!document.querySelector(".p-dialog");
+  const open = !!document.querySelector(".p-dialog, [role=dialog]"); // a frontend of 2026 has the second
   if (!open) app.extensionManager.command.execute("Comfy.BrowseTemplates");
   return open;
 })()"""
