@@ -70,11 +70,10 @@ function turn(value) {
 }
 
 function follow() {
-  if (!studio()?.families) return;
-  for (const widgets of targets(studio().parameters.family, placed(root()))) {
-    const widget = widgets.at(-1);
-    seen = widget.value;
-    if (followed.has(widget)) continue;
+  const widget = studio()?.families && chooser();
+  if (!widget) return;
+  seen = widget.value;
+  if (!followed.has(widget)) {
     followed.add(widget);
     const before = widget.callback;
     widget.callback = function (value, ...more) {
@@ -88,9 +87,8 @@ function follow() {
 
 // Nodes 2.0 of frontends of 2026 keeps a value that is picked on a block, and calls nobody.
 function look() {
-  if (!studio()?.families) return;
-  const value = chooser()?.value;
-  if (value !== undefined && value !== seen) turn(value);
+  const value = studio()?.families && chooser()?.value;
+  if (value && value !== seen) turn(value);
 }
 
 const name = "PortraitStudio.Family";
